@@ -1,0 +1,13 @@
+"""`python -m sgcx`."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    from sgcx.cli.app import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Where sgcx keeps things on this machine. XDG directories; `SGCX_HOME` puts all of them under one folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import PlatformDirs
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    data: Path
+    """Large and replaceable: engine environments, the rehearsal checkpoint."""
+    state: Path
+    """Records and logs of servers."""
+    config: Path
+    """What the user owns: the API key, profiles of their own."""
+
+    @classmethod
+    def from_environment(cls) -> Paths:
+        home = os.environ.get("SGCX_HOME")
+        if home:
+            root = Path(home).expanduser().absolute()
+            return cls(data=root / "data", state=root / "state", config=root / "config")
+        dirs = PlatformDirs("sgcx", appauthor=False)
+        return cls(data=dirs.user_data_path, state=dirs.user_state_path, config=dirs.user_config_path)
+
+    @property
+    def engines(self) -> Path:
+        return self.data / "engines"
+
+    @property
+    def models(self) -> Path:
+        return self.data / "models"
+
+    @property
+    def servers(self) -> Path:
+        return self.state / "servers"
+
+    @property
+    def user_profiles(self) -> Path:
+        return self.config / "profiles"
+
+    @property
+    def api_key(self) -> Path:
+        return self.config / "api-key"
