@@ -55,9 +55,7 @@ class InvalidRequest(SgcxError):
 class EngineError(SgcxError):
     """`code` is the string that clients act on; `status` the HTTP status while one can still be sent."""
 
-    def __init__(
-        self, message: str, *, code: str | None, status: int = 500, retry_after_s: int | None = None
-    ) -> None:
+    def __init__(self, message: str, *, code: str | None, status: int = 500, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.status = status

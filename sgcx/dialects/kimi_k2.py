@@ -1,0 +1,268 @@
+"""Kimi K2.x: how a conversation is written for it, and how its raw text is read.
+
+Raw text: `reasoning</think>content<|tool_calls_section_begin|><|tool_call_begin|>functions.NAME:INDEX
+<|tool_call_argument_begin|>{…}<|tool_call_end|>…<|tool_calls_section_end|>`. The model sometimes opens a tool
+section, or a bare call, while it still thinks; that ends the reasoning.
+
+History: the model expects its own ids back, `functions.NAME:INDEX` with INDEX counting all calls of the
+conversation. With other ids it tends to end its turn without acting (MoonshotAI/K2 tool-use guidance), so ids
+are canonical in the prompt whatever the client calls them. Reasoning, content and arguments are replayed to
+the last character, so that a turn renders to the text that the model generated and the prefix cache holds it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, assert_never
+
+from sgcx.dialects.markers import find_first, held_back
+from sgcx.responses.deltas import (
+    EngineDelta,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallArguments,
+    ToolCallFinished,
+    ToolCallStarted,
+)
+from sgcx.responses.dialect import Reader
+from sgcx.responses.items import (
+    CustomToolCall,
+    FunctionCall,
+    ImagePart,
+    InputItem,
+    Message,
+    Part,
+    Reasoning,
+    TextPart,
+    ToolOutput,
+)
+from sgcx.responses.tools import CUSTOM_INPUT, exposed_name
+from sgcx.responses.wire import JsonObject, JsonValue
+
+THINK_BEGIN = "<think>"
+THINK_END = "</think>"
+SECTION_BEGIN = "<|tool_calls_section_begin|>"
+SECTION_END = "<|tool_calls_section_end|>"
+CALL_BEGIN = "<|tool_call_begin|>"
+ARGUMENTS_BEGIN = "<|tool_call_argument_begin|>"
+CALL_END = "<|tool_call_end|>"
+
+IMAGE_NOTE = "[image left out: this model reads text only]"
+_CALL_PREFIX = "functions."
+
+_State = Literal["reasoning", "content", "section", "id", "arguments"]
+_MARKERS: dict[_State, tuple[str, ...]] = {
+    "reasoning": (THINK_BEGIN, THINK_END, SECTION_BEGIN, CALL_BEGIN),
+    "content": (THINK_BEGIN, THINK_END, SECTION_BEGIN, SECTION_END, CALL_BEGIN),
+    "section": (CALL_BEGIN, SECTION_END),
+    "id": (ARGUMENTS_BEGIN, CALL_END),
+    "arguments": (CALL_END, SECTION_END),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KimiK2:
+    name: str = "kimi_k2"
+
+    def messages(self, items: Sequence[InputItem], *, images: bool) -> list[JsonObject]:
+        writer = _Writer(images=images)
+        for item in items:
+            writer.add(item)
+        return writer.close()
+
+    def template_arguments(self, *, thinking: bool) -> JsonObject:
+        # Without `preserve_thinking` each new user turn drops the reasoning of the turns before: the prompt
+        # changes there, and the prefix cache ends there.
+        return {"thinking": thinking, "preserve_thinking": True}
+
+    def reader(self, *, prompt_tail: str) -> Reader:
+        """K2.5 and later prompts end with `<think>` (or `<think></think>`); K2 Thinking writes it itself."""
+        return KimiReader(reasoning=prompt_tail.rstrip().endswith(THINK_BEGIN))
+
+
+# reading
+
+
+@dataclass(slots=True)
+class KimiReader:
+    """`reasoning`: the prompt has opened the reasoning already."""
+
+    reasoning: bool
+    _state: _State = field(init=False)
+    _buffer: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        self._state = "reasoning" if self.reasoning else "content"
+
+    def feed(self, text: str) -> list[EngineDelta]:
+        self._buffer += text
+        deltas: list[EngineDelta] = []
+        while (found := find_first(self._buffer, _MARKERS[self._state])) is not None:
+            at, marker = found
+            before, self._buffer = self._buffer[:at], self._buffer[at + len(marker) :]
+            deltas += self._step(before, marker)
+        if self._state != "id":  # an id is read whole
+            keep = len(self._buffer) - held_back(self._buffer, _MARKERS[self._state])
+            deltas += self._text(self._buffer[:keep])
+            self._buffer = self._buffer[keep:]
+        return deltas
+
+    def finish(self) -> list[EngineDelta]:
+        rest, self._buffer = self._buffer, ""
+        if self._state == "id":  # a call that got no further than its id: the stream must know of it
+            return [ToolCallStarted(tool_name(rest))]
+        return self._text(rest)
+
+    def _step(self, before: str, marker: str) -> list[EngineDelta]:
+        """Text up to a marker, and what the marker changes."""
+        if self._state == "id":
+            self._state = "arguments"
+            started: list[EngineDelta] = [ToolCallStarted(tool_name(before))]
+            return started + (self._end_call() if marker == CALL_END else [])
+        deltas = self._text(before)
+        match marker:
+            case "<think>":
+                self._state = "reasoning"
+            case "</think>":
+                self._state = "content"
+            case "<|tool_calls_section_begin|>":
+                self._state = "section"
+            case "<|tool_calls_section_end|>":
+                # Inside arguments: the call was never closed, and stays open for the stream to judge.
+                self._state = "content" if self._state != "arguments" else "arguments"
+            case "<|tool_call_begin|>":
+                self._state = "id"
+            case _:
+                deltas += self._end_call()
+        return deltas
+
+    def _end_call(self) -> list[EngineDelta]:
+        self._state = "section"
+        return [ToolCallFinished()]
+
+    def _text(self, text: str) -> list[EngineDelta]:
+        if not text:
+            return []
+        match self._state:
+            case "reasoning":
+                return [ReasoningDelta(text)]
+            case "content":
+                return [TextDelta(text)]
+            case "arguments":
+                return [ToolCallArguments(text)]
+            case "section":
+                # Between calls the model writes white space at most; anything else is an answer.
+                return [TextDelta(text)] if text.strip() else []
+            case "id":
+                raise AssertionError("an id is read whole")
+        assert_never(self._state)
+
+
+def tool_name(call_id: str) -> str:
+    """`functions.NAME:INDEX` → NAME. An id of another shape is taken for the name itself."""
+    name = call_id.strip().removeprefix(_CALL_PREFIX)
+    head, colon, index = name.rpartition(":")
+    return head if colon and index.isdigit() else name
+
+
+# writing
+
+
+@dataclass(slots=True)
+class _Assistant:
+    """One assistant turn while its items come in: reasoning, then text, then calls."""
+
+    reasoning: list[str] = field(default_factory=list)
+    content: list[str] = field(default_factory=list)
+    calls: list[JsonObject] = field(default_factory=list)
+
+    def message(self) -> JsonObject:
+        message: dict[str, JsonValue] = {"role": "assistant", "content": "".join(self.content)}
+        if self.reasoning:
+            message["reasoning_content"] = "".join(self.reasoning)
+        if self.calls:
+            message["tool_calls"] = self.calls
+        return message
+
+
+@dataclass(slots=True)
+class _Writer:
+    images: bool
+    _messages: list[JsonObject] = field(default_factory=list)
+    _turn: _Assistant | None = None
+    _canonical_ids: dict[str, str] = field(default_factory=dict)
+    _calls: int = 0
+
+    def add(self, item: InputItem) -> None:
+        match item:
+            case Message(role="assistant", content=content):
+                turn = self._turn_for(after_calls=False)
+                turn.content.append("".join(self._plain(part) for part in content))
+            case Message(role=role, content=content):
+                self._flush()
+                shown = "system" if role == "developer" else role
+                self._messages.append({"role": shown, "content": self._content(content)})
+            case Reasoning(text):
+                self._reasoning(text)
+            case FunctionCall(call_id, name, namespace, arguments):
+                self._call(call_id, exposed_name(name, namespace), arguments)
+            case CustomToolCall(call_id, name, namespace, text):
+                arguments = json.dumps({CUSTOM_INPUT: text}, ensure_ascii=False)
+                self._call(call_id, exposed_name(name, namespace), arguments)
+            case ToolOutput(call_id, output):
+                self._flush()
+                shown_id = self._canonical_ids.get(call_id, call_id)
+                self._messages.append({"role": "tool", "tool_call_id": shown_id, "content": self._content(output)})
+            case _:
+                assert_never(item)
+
+    def close(self) -> list[JsonObject]:
+        self._flush()
+        return self._messages
+
+    def _flush(self) -> None:
+        if self._turn is not None:
+            self._messages.append(self._turn.message())
+            self._turn = None
+
+    def _turn_for(self, *, after_calls: bool) -> _Assistant:
+        """The turn that takes the next item; text never follows a call within one turn."""
+        if self._turn is not None and self._turn.calls and not after_calls:
+            self._flush()
+        if self._turn is None:
+            self._turn = _Assistant()
+        return self._turn
+
+    def _reasoning(self, text: str) -> None:
+        if self._turn is not None and (self._turn.content or self._turn.calls):
+            self._flush()
+        self._turn_for(after_calls=False).reasoning.append(text)
+
+    def _call(self, call_id: str, name: str, arguments: str) -> None:
+        canonical = f"{_CALL_PREFIX}{name}:{self._calls}"
+        self._calls += 1
+        self._canonical_ids[call_id] = canonical
+        function: JsonObject = {"name": name, "arguments": arguments}
+        turn = self._turn_for(after_calls=True)
+        turn.calls.append({"id": canonical, "type": "function", "function": function})
+
+    def _content(self, parts: Sequence[Part]) -> JsonValue:
+        """One string where there is only text: templates print that verbatim."""
+        if not self.images or not any(isinstance(part, ImagePart) for part in parts):
+            return "".join(self._plain(part) for part in parts)
+        return [_chat_part(part) for part in parts]
+
+    @staticmethod
+    def _plain(part: Part) -> str:
+        return part.text if isinstance(part, TextPart) else IMAGE_NOTE
+
+
+def _chat_part(part: Part) -> JsonObject:
+    match part:
+        case TextPart(text):
+            return {"type": "text", "text": text}
+        case ImagePart(url, detail):
+            return {"type": "image_url", "image_url": {"url": url, "detail": detail}}
+    assert_never(part)

@@ -1,0 +1,212 @@
+"""The engine inside SGLang's own process: under its chat handler, straight to the tokenizer manager.
+
+SGLang's request conversion is used as it is (chat template, multimodal input, limits); its parsers are not: the
+model's raw text, markers included, goes to our dialect. `_convert_to_internal_request` and `generate_request`
+have the same signatures from 0.5.10.post1 to 0.5.23.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Protocol, TypedDict, cast
+
+from sgcx.errors import EngineError
+from sgcx.responses.deltas import EngineDelta, Failed, Finished, Usage
+from sgcx.responses.dialect import Dialect
+from sgcx.responses.engine import EngineRequest
+from sgcx.responses.wire import JsonObject, JsonValue
+
+logger = logging.getLogger(__name__)
+
+PROMPT_TAIL_TOKENS = 8
+
+
+class _MetaInfo(TypedDict, total=False):
+    finish_reason: Mapping[str, object] | None
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int
+
+
+class _Chunk(TypedDict):
+    """One output of `generate_request`. `text` is everything so far, not what is new."""
+
+    text: str
+    meta_info: _MetaInfo
+
+
+class _Tokenizer(Protocol):
+    def decode(self, token_ids: list[int]) -> str: ...
+
+
+class _GenerateRequest(Protocol):
+    input_ids: list[int] | None
+    text: str | None
+
+
+class _TokenizerManager(Protocol):
+    tokenizer: _Tokenizer
+    gracefully_exit: bool
+
+    def generate_request(self, obj: _GenerateRequest, request: object) -> AsyncIterator[_Chunk]: ...
+
+    def abort_request(self, rid: str) -> None: ...
+
+
+class _ChatHandler(Protocol):
+    tokenizer_manager: _TokenizerManager
+
+    def _convert_to_internal_request(self, request: object, raw_request: object) -> tuple[_GenerateRequest, object]: ...
+
+    def _validate_request(self, request: object) -> str | None: ...
+
+
+class SglangEngine:
+    """`chat_handler`: SGLang's `OpenAIServingChat`. `raw_request`: the HTTP request, for headers and disconnects."""
+
+    def __init__(self, chat_handler: object, dialect: Dialect, raw_request: object) -> None:
+        self._chat = _raw_text_handler(chat_handler)
+        self._dialect = dialect
+        self._raw_request = raw_request
+
+    async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
+        manager = self._chat.tokenizer_manager
+        if manager.gracefully_exit:
+            raise EngineError("The server is shutting down", code=None, status=503, retry_after_s=30)
+        generation = await asyncio.to_thread(self._convert, request)
+        reader = self._dialect.reader(prompt_tail=self._prompt_tail(generation))
+        finished = False
+        read = 0
+        try:
+            async with aclosing(_checked(manager.generate_request(generation, self._raw_request))) as chunks:
+                async for chunk in chunks:
+                    text, meta = chunk["text"], chunk["meta_info"]
+                    for delta in reader.feed(text[read:]):
+                        yield delta
+                    read = len(text)
+                    if (reason := meta.get("finish_reason")) is not None:
+                        finished = True
+                        for delta in [*reader.finish(), _end(reason, meta, started=read > 0)]:
+                            yield delta
+        finally:
+            if not finished:
+                manager.abort_request(request.request_id)
+
+    def _convert(self, request: EngineRequest) -> _GenerateRequest:
+        chat_request = _chat_request(request)
+        problem = self._chat._validate_request(chat_request)
+        if problem is not None:
+            raise EngineError(problem, code="invalid_prompt", status=400)
+        try:
+            generation, _ = self._chat._convert_to_internal_request(chat_request, self._raw_request)
+        except ValueError as error:
+            raise EngineError(
+                f"The chat template refused the conversation: {error}", code="invalid_prompt", status=400
+            ) from error
+        return generation
+
+    def _prompt_tail(self, generation: _GenerateRequest) -> str:
+        if generation.input_ids is not None:
+            return self._chat.tokenizer_manager.tokenizer.decode(generation.input_ids[-PROMPT_TAIL_TOKENS:])
+        return (generation.text or "")[-64:]
+
+
+def _raw_text_handler(chat_handler: object) -> _ChatHandler:
+    """The handler without its parsers, and without its habit of turning a final assistant message into the user's."""
+    handler = copy.copy(chat_handler)
+    for attribute in ("tool_call_parser", "_handle_last_assistant_message"):
+        if not hasattr(handler, attribute):
+            raise RuntimeError(
+                f"This SGLang's chat handler has no {attribute}; this version is not supported in process"
+            )
+    setattr(handler, "tool_call_parser", None)  # noqa: B010  (a foreign object)
+    setattr(handler, "_handle_last_assistant_message", lambda messages, request: (messages, None))  # noqa: ARG005, B010
+    return cast(_ChatHandler, handler)
+
+
+def _chat_request(request: EngineRequest) -> object:
+    from sglang.srt.entrypoints.openai.protocol import ChatCompletionRequest
+
+    fields: dict[str, object] = {
+        "messages": [_verbatim_arguments(message) for message in request.messages],
+        "chat_template_kwargs": dict(request.template_arguments),
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "stream": True,
+        "separate_reasoning": False,
+        "skip_special_tokens": False,
+        "rid": request.request_id,
+    }
+    if request.tools:
+        fields["tools"] = list(request.tools)
+    if request.max_new_tokens is not None:
+        fields["max_completion_tokens"] = request.max_new_tokens
+    if request.json_schema is not None:
+        schema = {"name": "response", "schema": dict(request.json_schema)}
+        fields["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return cast(object, ChatCompletionRequest(**fields))
+
+
+def _verbatim_arguments(message: JsonObject) -> JsonObject:
+    """SGLang decodes the arguments of past calls and templates print them anew, with other white space.
+
+    Arguments encoded once more come out of that decoding as the string they were: replayed to the last
+    character, and never a 400 for a call whose JSON the model got wrong.
+    """
+    calls = message.get("tool_calls")
+    if not isinstance(calls, list):
+        return message
+    encoded: list[JsonValue] = []
+    for call in calls:
+        function = call["function"]
+        encoded.append({**call, "function": {**function, "arguments": json.dumps(function["arguments"])}})
+    return {**message, "tool_calls": encoded}
+
+
+async def _checked(chunks: AsyncIterator[_Chunk]) -> AsyncGenerator[_Chunk, None]:
+    """Tokenizer-side refusals as `EngineError`."""
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except ValueError as error:
+        raise _refusal(str(error), 400) from error
+
+
+_CONTEXT_PHRASES = ("context length", "longer than the model", "maximum allowed length", "too long")
+
+
+def _refusal(message: str, status: int) -> EngineError:
+    """SGLang tells its reasons in prose only; the phrases are those of 0.5.10.post1 to 0.5.23."""
+    if status == 400:
+        too_long = any(phrase in message for phrase in _CONTEXT_PHRASES)
+        return EngineError(message, code="context_length_exceeded" if too_long else "invalid_prompt", status=400)
+    if status in (429, 503):
+        return EngineError("The engine's queue is full", code=None, status=503, retry_after_s=2)
+    logger.error("the engine aborted a request with status %s: %s", status, message)
+    return EngineError("The engine aborted the request", code="server_error", status=500)
+
+
+def _end(reason: Mapping[str, object], meta: _MetaInfo, *, started: bool) -> Finished | Failed:
+    usage = Usage(
+        input_tokens=meta.get("prompt_tokens", 0),
+        cached_tokens=meta.get("cached_tokens", 0),
+        output_tokens=meta.get("completion_tokens", 0),
+        reasoning_tokens=meta.get("reasoning_tokens", 0),
+    )
+    match reason.get("type"):
+        case "stop":
+            return Finished("stop", usage)
+        case "length":
+            return Finished("length", usage)
+        case _:
+            status = reason.get("status_code")
+            refusal = _refusal(str(reason.get("message", "aborted")), int(status) if isinstance(status, int) else 500)
+            if not started:
+                raise refusal
+            return Failed(refusal.code or "server_error", refusal.message)

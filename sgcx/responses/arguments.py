@@ -1,0 +1,135 @@
+"""Tool arguments as the model wrote them → as the client can use them.
+
+Clients decode arguments strictly: a number in quotes, `1000.0` for an integer or a null for an absent
+optional field fails there and costs a turn. What the schema decides without doubt is mended here; all else is
+left to the last byte, because the client replays it and the prefix cache wants it unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+
+from sgcx.responses.tools import CUSTOM_INPUT, CustomTool, FunctionTool, Tool
+from sgcx.responses.wire import JsonObject, JsonValue
+
+_PATCH_BEGIN = "*** Begin Patch"
+_PATCH = re.compile(r"^\*\*\* Begin Patch$.*^\*\*\* End Patch$", re.MULTILINE | re.DOTALL)
+
+
+def finish_arguments(text: str, tool: Tool | None) -> str:
+    """The complete `arguments` of a function call. Text that is no JSON object stays verbatim."""
+    if not text.strip():
+        return "{}"
+    if not isinstance(tool, FunctionTool):
+        return text
+    decoded = _decode(text)
+    if not isinstance(decoded, Mapping):
+        return text
+    mended = _mend_object(decoded, tool.parameters)
+    return text if mended == decoded and _same_types(mended, decoded) else json.dumps(mended, ensure_ascii=False)
+
+
+def finish_custom_input(text: str, tool: CustomTool) -> str:
+    """The input of a custom tool, out of the one-property function that stood for it."""
+    decoded = _decode(text)
+    found: str | None = None
+    if isinstance(decoded, Mapping):
+        strings = [value for value in decoded.values() if isinstance(value, str)]
+        wanted = decoded.get(CUSTOM_INPUT)
+        found = wanted if isinstance(wanted, str) else (strings[0] if len(strings) == 1 else None)
+    elif isinstance(decoded, str):
+        found = decoded
+    return _unwrap_patch(text if found is None else found, tool)
+
+
+def _unwrap_patch(text: str, tool: CustomTool) -> str:
+    """A patch out of code fences or a heredoc, where the tool's grammar wants the bare patch."""
+    if _PATCH_BEGIN not in (tool.grammar or "") or text.startswith(_PATCH_BEGIN):
+        return text
+    patch = _PATCH.search(text)
+    return patch.group(0) if patch else text
+
+
+def _decode(text: str) -> JsonValue:
+    try:
+        decoded: JsonValue = json.loads(text)
+    except ValueError:
+        return None
+    return decoded
+
+
+def _mend_object(value: JsonObject, schema: JsonObject) -> dict[str, JsonValue]:
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping):
+        return dict(value)
+    required = schema.get("required")
+    required_names = required if isinstance(required, Sequence) else ()
+    mended: dict[str, JsonValue] = {}
+    for name, entry in value.items():
+        declared = properties.get(name)
+        types = _types(declared) if isinstance(declared, Mapping) else frozenset[str]()
+        if entry is None and types and "null" not in types and name not in required_names:
+            continue
+        mended[name] = _mend(entry, declared, types) if isinstance(declared, Mapping) else entry
+    return mended
+
+
+def _types(schema: JsonObject) -> frozenset[str]:
+    declared = schema.get("type")
+    if isinstance(declared, str):
+        return frozenset({declared})
+    if isinstance(declared, Sequence):
+        return frozenset(name for name in declared if isinstance(name, str))
+    return frozenset()
+
+
+def _mend(value: JsonValue, schema: JsonObject, types: frozenset[str]) -> JsonValue:
+    match value:
+        case Mapping() if "object" in types:
+            return _mend_object(value, schema)
+        case str() if "string" not in types:
+            return _from_string(value, types)
+        case bool():
+            return value
+        case float() if types & {"integer", "number"} and value.is_integer():
+            return int(value)
+        case str() | int() | float() | None | Mapping():
+            return value
+        case _:
+            return _mend_array(value, schema, types)
+
+
+def _from_string(value: str, types: frozenset[str]) -> JsonValue:
+    decoded = _decode(value)
+    match decoded:
+        case bool() if "boolean" in types:
+            return decoded
+        case int() if types & {"integer", "number"}:
+            return decoded
+        case float() if types & {"integer", "number"}:
+            return int(decoded) if decoded.is_integer() else decoded
+        case Mapping() if "object" in types:
+            return decoded
+        case list() if "array" in types:
+            return decoded
+        case _:
+            return value
+
+
+def _mend_array(value: Sequence[JsonValue], schema: JsonObject, types: frozenset[str]) -> JsonValue:
+    words = [element for element in value if isinstance(element, str)]
+    if types == {"string"} and len(words) == len(value):
+        return shlex.join(words)
+    element_schema = schema.get("items")
+    if not isinstance(element_schema, Mapping):
+        return value
+    element_types = _types(element_schema)
+    return [_mend(element, element_schema, element_types) for element in value]
+
+
+def _same_types(left: JsonValue, right: JsonValue) -> bool:
+    """`1000 == 1000.0` in Python; on the wire they differ."""
+    return json.dumps(left) == json.dumps(right)

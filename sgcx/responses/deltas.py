@@ -1,0 +1,64 @@
+"""What an engine tells us, in the order it happens. Inputs of `ResponseStream`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallStarted:
+    """`name` as the model wrote it: the name under which the tool was shown to it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallArguments:
+    """The next piece of the call that was started last."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallFinished:
+    """The model closed the call. A call without it was cut off and must not be executed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts. `cached_tokens` are part of `input_tokens`, `reasoning_tokens` of `output_tokens`."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """`stop`: the model ended its turn; `length`: it ran into the token limit."""
+
+    reason: Literal["stop", "length"]
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """`code` is one of the string codes that clients act on (`server_error`, `context_length_exceeded`, …)."""
+
+    code: str
+    message: str
+
+
+EngineDelta = ReasoningDelta | TextDelta | ToolCallStarted | ToolCallArguments | ToolCallFinished | Finished | Failed

@@ -1,0 +1,36 @@
+"""What the Responses layer asks of whoever generates tokens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from sgcx.responses.deltas import EngineDelta
+from sgcx.responses.wire import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRequest:
+    """One generation. `messages` and `tools` in the shape of chat completions, ready for the chat template."""
+
+    request_id: str
+    messages: tuple[JsonObject, ...]
+    tools: tuple[JsonObject, ...]
+    template_arguments: JsonObject
+    temperature: float
+    top_p: float
+    max_new_tokens: int | None
+    """None: as many as the context has room for."""
+    json_schema: JsonObject | None
+    thinking: bool
+
+
+class Engine(Protocol):
+    def generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
+        """Deltas that end with exactly one `Finished` or `Failed`.
+
+        Raises `EngineError`, before the first delta, where the engine refuses the request as a whole.
+        Closing the generator early aborts the generation.
+        """
+        ...

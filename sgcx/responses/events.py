@@ -1,0 +1,77 @@
+"""The wire events, one constructor each. Names and fields are the API's own (openai.types.responses).
+
+`sequence_number` is not theirs to give: `ResponseStream` numbers events as it emits them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sgcx.responses.wire import JsonObject, JsonValue
+
+ResponseEventType = Literal[
+    "response.created", "response.in_progress", "response.completed", "response.incomplete", "response.failed"
+]
+Event = dict[str, JsonValue]
+
+
+def of_response(kind: ResponseEventType, response: JsonObject) -> Event:
+    return {"type": kind, "response": response}
+
+
+def item_added(output_index: int, item: JsonObject) -> Event:
+    return {"type": "response.output_item.added", "output_index": output_index, "item": item}
+
+
+def item_done(output_index: int, item: JsonObject) -> Event:
+    return {"type": "response.output_item.done", "output_index": output_index, "item": item}
+
+
+def part_added(item_id: str, output_index: int, part: JsonObject) -> Event:
+    return _of_part("response.content_part.added", item_id, output_index, {"part": part})
+
+
+def part_done(item_id: str, output_index: int, part: JsonObject) -> Event:
+    return _of_part("response.content_part.done", item_id, output_index, {"part": part})
+
+
+def text_delta(item_id: str, output_index: int, delta: str) -> Event:
+    return _of_part("response.output_text.delta", item_id, output_index, {"delta": delta, "logprobs": []})
+
+
+def text_done(item_id: str, output_index: int, text: str) -> Event:
+    return _of_part("response.output_text.done", item_id, output_index, {"text": text, "logprobs": []})
+
+
+def reasoning_delta(item_id: str, output_index: int, delta: str) -> Event:
+    return _of_part("response.reasoning_text.delta", item_id, output_index, {"delta": delta})
+
+
+def reasoning_done(item_id: str, output_index: int, text: str) -> Event:
+    return _of_part("response.reasoning_text.done", item_id, output_index, {"text": text})
+
+
+def arguments_delta(item_id: str, output_index: int, delta: str) -> Event:
+    return _of_item("response.function_call_arguments.delta", item_id, output_index, {"delta": delta})
+
+
+def arguments_done(item_id: str, output_index: int, name: str, arguments: str) -> Event:
+    fields: JsonObject = {"name": name, "arguments": arguments}
+    return _of_item("response.function_call_arguments.done", item_id, output_index, fields)
+
+
+def custom_input_delta(item_id: str, output_index: int, delta: str) -> Event:
+    return _of_item("response.custom_tool_call_input.delta", item_id, output_index, {"delta": delta})
+
+
+def custom_input_done(item_id: str, output_index: int, text: str) -> Event:
+    return _of_item("response.custom_tool_call_input.done", item_id, output_index, {"input": text})
+
+
+def _of_item(kind: str, item_id: str, output_index: int, fields: JsonObject) -> Event:
+    return {"type": kind, "item_id": item_id, "output_index": output_index, **fields}
+
+
+def _of_part(kind: str, item_id: str, output_index: int, fields: JsonObject) -> Event:
+    # Every item has at most one content part, so its index is always 0.
+    return {"type": kind, "item_id": item_id, "output_index": output_index, "content_index": 0, **fields}

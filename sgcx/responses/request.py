@@ -1,0 +1,176 @@
+"""The body of `POST /v1/responses`, typed. JSON in, `ResponsesRequest` out, or `InvalidRequest` with its `param`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from sgcx.errors import InvalidRequest
+from sgcx.responses.items import InputItem, parse_input
+from sgcx.responses.parsing import Node, body_node
+from sgcx.responses.tools import ToolTable, parse_tools
+from sgcx.responses.wire import JsonObject, JsonValue
+
+ToolChoice = Literal["auto", "none"]
+
+_STATEFUL = ("previous_response_id", "conversation", "prompt")
+_EFFORTS_WITHOUT_THINKING = ("none", "minimal")
+
+
+@dataclass(frozen=True, slots=True)
+class TextFormat:
+    """`schema` is None for plain text; `{}` where any JSON object is asked for."""
+
+    kind: Literal["text", "json_object", "json_schema"]
+    name: str = "response"
+    schema: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsesRequest:
+    model: str | None
+    input: tuple[InputItem, ...]
+    instructions: str | None
+    tools: ToolTable
+    tool_choice: ToolChoice
+    parallel_tool_calls: bool
+    thinking: bool
+    text_format: TextFormat
+    temperature: float | None
+    top_p: float | None
+    max_output_tokens: int | None
+    stream: bool
+    ignored: tuple[str, ...]
+    """What the request asked for and does not get, as `path=value`."""
+    echo: JsonObject
+    """The fields that the response repeats, as the client sent them."""
+
+
+def parse_request(body: object) -> ResponsesRequest:
+    """Raises `InvalidRequest`. Unknown fields are passed over, as the API does."""
+    node = body_node(body)
+    for field in _STATEFUL:
+        if not node.get(field).is_null():
+            raise InvalidRequest(
+                f"`{field}` is not supported: nothing is stored here, send the whole history in `input`",
+                param=field,
+            )
+    if node.get("background").boolean(False):
+        raise InvalidRequest("`background` is not supported: nothing is stored here", param="background")
+    items, ignored_items = parse_input(node.get("input"))
+    tools, ignored_tools = parse_tools(node.get("tools"))
+    return ResponsesRequest(
+        model=node.get("model").optional_string(),
+        input=items,
+        instructions=node.get("instructions").optional_string(),
+        tools=ToolTable.of(tools),
+        tool_choice=_tool_choice(node.get("tool_choice")),
+        parallel_tool_calls=node.get("parallel_tool_calls").boolean(True),
+        thinking=_thinking(node),
+        text_format=_text_format(node.get("text")),
+        temperature=node.get("temperature").optional_number(0, 2),
+        top_p=node.get("top_p").optional_number(0, 1),
+        max_output_tokens=node.get("max_output_tokens").optional_integer(1),
+        stream=node.get("stream").boolean(False),
+        ignored=(*ignored_tools, *ignored_items),
+        echo=_echo(node),
+    )
+
+
+def _tool_choice(node: Node) -> ToolChoice:
+    if node.is_null():
+        return "auto"
+    if node.is_string() and node.value in ("auto", "none"):
+        return cast(ToolChoice, node.value)
+    raise InvalidRequest(
+        '`tool_choice` must be "auto" or "none"; forcing a call is not supported yet', param="tool_choice"
+    )
+
+
+def _thinking(node: Node) -> bool:
+    """Any effort but `none` and `minimal` thinks. A client that only wants a title for a thread does not."""
+    reasoning = node.get("reasoning")
+    if not reasoning.is_null():
+        effort = reasoning.get("effort").optional_string()
+        if effort in _EFFORTS_WITHOUT_THINKING:
+            return False
+    return _thread_source(node) != "thread_title"
+
+
+def _thread_source(node: Node) -> JsonValue:
+    """Codex says in its metadata, as JSON text, what a request is for."""
+    metadata = node.get("client_metadata")
+    if metadata.is_null():
+        return None
+    turn = metadata.get("x-codex-turn-metadata").value
+    try:
+        decoded = json.loads(turn) if isinstance(turn, str) else None
+    except ValueError:
+        return None
+    return decoded.get("thread_source") if isinstance(decoded, dict) else None
+
+
+def _text_format(text: Node) -> TextFormat:
+    form = text.get("format") if not text.is_null() else Node(None, "text.format")
+    if form.is_null():
+        return TextFormat("text")
+    match form.get("type").string():
+        case "text":
+            return TextFormat("text")
+        case "json_object":
+            return TextFormat("json_object", schema={"type": "object"})
+        case "json_schema":
+            return TextFormat(
+                "json_schema",
+                name=form.get("name").optional_string() or "response",
+                schema=form.get("schema").as_object(),
+            )
+        case other:
+            raise InvalidRequest(
+                f"`text.format.type` must be text, json_object or json_schema, not {other!r}",
+                param="text.format.type",
+            )
+
+
+_ECHOED: JsonObject = {
+    "background": False,
+    "frequency_penalty": 0.0,
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "presence_penalty": 0.0,
+    "previous_response_id": None,
+    "prompt_cache_key": None,
+    "reasoning": {"effort": None, "summary": None},
+    "safety_identifier": None,
+    "service_tier": "default",
+    "store": False,
+    "temperature": 1.0,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_logprobs": 0,
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "user": None,
+}
+"""The response repeats these; the values are what the API answers where the client said nothing."""
+
+
+def _echo(node: Node) -> JsonObject:
+    echo: dict[str, JsonValue] = {}
+    for name, default in _ECHOED.items():
+        sent = node.get(name).value
+        echo[name] = default if sent is None else sent
+    reasoning = node.get("reasoning")
+    effort = None if reasoning.is_null() else reasoning.get("effort").value
+    summary = None if reasoning.is_null() else reasoning.get("summary").value
+    echo["reasoning"] = {"effort": effort, "summary": summary}
+    text = node.get("text")
+    if not text.is_null():
+        echo["text"] = {"format": {"type": "text"}, **{k: v for k, v in text.as_object().items() if v is not None}}
+    echo["store"] = False
+    return echo

@@ -1,0 +1,199 @@
+"""One response as a state machine: engine deltas in, Responses events out.
+
+It does no I/O, reads no clock and makes no ids: all three are handed in.
+
+Invariants
+- At most one output item is open. Its `added` precedes its deltas, which precede its `done`.
+- `output_index` is the number of items closed before; `sequence_number` counts from 0 without gaps.
+- Exactly one terminal event ends the stream; its `output` lists the closed items, in order.
+- A tool call that the model did not close is never announced as done: a client would execute it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, assert_never
+
+from sgcx.responses import events
+from sgcx.responses.deltas import (
+    EngineDelta,
+    Failed,
+    Finished,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallArguments,
+    ToolCallFinished,
+    ToolCallStarted,
+    Usage,
+)
+from sgcx.responses.events import Event, ResponseEventType
+from sgcx.responses.output import (
+    CustomToolCallItem,
+    FunctionCallItem,
+    ItemStatus,
+    MessageItem,
+    OutputItem,
+    ReasoningItem,
+)
+from sgcx.responses.tools import CustomTool, ToolTable
+from sgcx.responses.wire import JsonObject, JsonValue
+
+ResponseStatus = Literal["in_progress", "completed", "incomplete", "failed"]
+
+
+class StreamProtocolError(Exception):
+    """A delta that is not legal here: a bug in an engine adapter or in a reader."""
+
+
+@dataclass(slots=True)
+class ResponseStream:
+    response_id: str
+    model: str
+    tools: ToolTable
+    echo: JsonObject
+    """The request's own fields, repeated in every response object."""
+    new_id: Callable[[str], str]
+    """Prefix → unique id."""
+    now: Callable[[], int]
+    """Unix time in seconds."""
+    limited: bool = False
+    """The client set `max_output_tokens`, so running out of tokens is its own limit, not the context's."""
+    state: Literal["idle", "streaming", "closed"] = field(default="idle", init=False)
+    usage: Usage | None = field(default=None, init=False)
+    _created_at: int = field(default=0, init=False)
+    _open: OutputItem | None = field(default=None, init=False)
+    _output: list[JsonObject] = field(default_factory=list, init=False)
+    _sequence: int = field(default=0, init=False)
+
+    def start(self) -> list[Event]:
+        if self.state != "idle":
+            raise StreamProtocolError("start() called twice")
+        self.state = "streaming"
+        self._created_at = self.now()
+        return [self._of_response("response.created", "in_progress"), self.heartbeat()]
+
+    def heartbeat(self) -> Event:
+        """Clients count only data events as signs of life; this one says nothing new."""
+        return self._of_response("response.in_progress", "in_progress")
+
+    def feed(self, delta: EngineDelta) -> list[Event]:
+        if self.state != "streaming":
+            raise StreamProtocolError(f"{type(delta).__name__} while {self.state}")
+        match delta:
+            case ReasoningDelta(text):
+                return self._append(ReasoningItem, "rs", text)
+            case TextDelta(text):
+                return self._append(MessageItem, "msg", text)
+            case ToolCallStarted(name):
+                return [*self._close("completed"), *self._open_item(self._call(name))]
+            case ToolCallArguments(text):
+                return self._append_arguments(text)
+            case ToolCallFinished():
+                self._open_call()
+                return self._close("completed")
+            case Finished():
+                return self._finish(delta)
+            case Failed(code, message):
+                return self._fail(code, message)
+        assert_never(delta)
+
+    # transitions
+
+    def _append(self, kind: type[MessageItem] | type[ReasoningItem], prefix: str, text: str) -> list[Event]:
+        if not text:
+            return []
+        emitted: list[Event] = []
+        if not isinstance(self._open, kind):
+            emitted = [*self._close("completed"), *self._open_item(kind(self.new_id(prefix)))]
+        assert self._open is not None
+        return [*emitted, *self._number(self._open.append(text, len(self._output)))]
+
+    def _append_arguments(self, text: str) -> list[Event]:
+        return self._number(self._open_call().append(text, len(self._output)))
+
+    def _finish(self, finished: Finished) -> list[Event]:
+        self.usage = finished.usage
+        cut_call = isinstance(self._open, FunctionCallItem | CustomToolCallItem)
+        if finished.reason == "stop":
+            if cut_call:
+                return self._fail("server_error", "The model ended its turn inside a tool call")
+            return [*self._close("completed"), self._end("response.completed", "completed")]
+        if not self.limited:
+            # The context is full. Clients compact on this code; `incomplete` would end their turn instead.
+            return self._fail("context_length_exceeded", "The conversation and its answer fill the model's context")
+        if cut_call:
+            self._open = None
+        details: JsonObject = {"reason": "max_output_tokens"}
+        return [*self._close("incomplete"), self._end("response.incomplete", "incomplete", incomplete_details=details)]
+
+    def _fail(self, code: str, message: str) -> list[Event]:
+        self._open = None
+        return [self._end("response.failed", "failed", error={"code": code, "message": message})]
+
+    # building blocks
+
+    def _call(self, written: str) -> FunctionCallItem | CustomToolCallItem:
+        tool = self.tools.resolve(written)
+        if isinstance(tool, CustomTool):
+            return CustomToolCallItem(self.new_id("ctc"), self.new_id("call"), tool)
+        return FunctionCallItem(self.new_id("fc"), self.new_id("call"), tool.name if tool else written, tool)
+
+    def _open_call(self) -> FunctionCallItem | CustomToolCallItem:
+        if not isinstance(self._open, FunctionCallItem | CustomToolCallItem):
+            raise StreamProtocolError("no tool call is open")
+        return self._open
+
+    def _open_item(self, item: OutputItem) -> list[Event]:
+        self._open = item
+        index = len(self._output)
+        return self._number([events.item_added(index, item.snapshot("in_progress")), *item.opened(index)])
+
+    def _close(self, status: ItemStatus) -> list[Event]:
+        item, self._open = self._open, None
+        if item is None:
+            return []
+        index = len(self._output)
+        snapshot = item.snapshot(status)
+        self._output.append(snapshot)
+        return self._number([*item.closed(index), events.item_done(index, snapshot)])
+
+    def _end(self, kind: ResponseEventType, status: ResponseStatus, **fields: JsonValue) -> Event:
+        self.state = "closed"
+        return self._of_response(kind, status, **fields)
+
+    def _of_response(self, kind: ResponseEventType, status: ResponseStatus, **fields: JsonValue) -> Event:
+        event = events.of_response(kind, self._response(status, **fields))
+        return self._number([event])[0]
+
+    def _number(self, emitted: list[Event]) -> list[Event]:
+        for event in emitted:
+            event["sequence_number"] = self._sequence
+            self._sequence += 1
+        return emitted
+
+    def _response(self, status: ResponseStatus, **fields: JsonValue) -> JsonObject:
+        return {
+            **self.echo,
+            "id": self.response_id,
+            "object": "response",
+            "created_at": self._created_at,
+            "completed_at": self.now() if status == "completed" else None,
+            "status": status,
+            "model": self.model,
+            "output": list(self._output),
+            "error": None,
+            "incomplete_details": None,
+            "usage": None if self.usage is None else _usage(self.usage),
+            **fields,
+        }
+
+
+def _usage(usage: Usage) -> JsonObject:
+    return {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }
