@@ -87,9 +87,7 @@ def remove_settings(
     before = {} if baseline is None else parse_toml(baseline, name=name)
     current = parse_toml(text, name=name)
     changes = {
-        path: find_value(before, path)
-        for path, value in written.items()
-        if find_value(current, path) is not None and _is_still_ours(current, path, value)
+        path: find_value(before, path) for path, value in written.items() if _is_still_ours(current, path, value)
     }
     edited = edit_toml(text, changes, name=name, keep_empty=before)
     if not (baseline or "").strip():
@@ -101,7 +99,7 @@ def _is_still_ours(current: Plain, path: KeyPath, written: Value | None) -> bool
     if path[: len(OUR_PROVIDER)] == OUR_PROVIDER:
         return True
     if path == ("model",):
-        return find_value(current, ("model_provider",)) == PROFILE
+        return path[0] in current and current.get("model_provider") == PROFILE
     return is_same(find_value(current, path), written)
 
 
