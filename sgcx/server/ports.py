@@ -1,0 +1,101 @@
+"""Is a port free, and if not, whose is it? Asked before a launch, because SGLang asks only after loading."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from dataclasses import dataclass
+
+import psutil
+
+from sgcx.errors import UserError
+from sgcx.server.redaction import redact
+
+
+@dataclass(frozen=True, slots=True)
+class PortOwner:
+    """All None: the owner is another user's process, or in another container."""
+
+    pid: int | None
+    name: str | None = None
+    command: str | None = None
+
+
+def check_port(host: str, port: int) -> PortOwner | None:
+    """None when a server could bind there now."""
+    family, kind, protocol, _, address = _resolve(host, port)
+    with socket.socket(family, kind, protocol) as probe:
+        # As uvicorn does: a port whose last connections are in TIME_WAIT is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+            probe.listen(1)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return _owner(port)
+            raise UserError(
+                f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
+                hint="choose an address of this machine with `--host` and a port above 1023 with `--port`",
+            ) from error
+    return None
+
+
+def require_free_port(host: str, port: int) -> None:
+    owner = check_port(host, port)
+    if owner is None:
+        return
+    if owner.pid is None:
+        who = "a process that this user cannot see (another user's, or in a container)"
+    else:
+        who = f"pid {owner.pid} ({owner.command or owner.name})"
+    raise UserError(
+        f"the port {port} on {host} is in use by {who}",
+        hint="stop that process, or choose another port with `--port`",
+    )
+
+
+def free_port(host: str) -> int:
+    """A port that nobody listens on now; somebody else may take it before you do."""
+    family, kind, protocol, _, address = _resolve(host, 0)
+    with socket.socket(family, kind, protocol) as probe:
+        probe.bind(address)
+        port = probe.getsockname()[1]
+    assert isinstance(port, int)
+    return port
+
+
+def _resolve(
+    host: str, port: int
+) -> tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise UserError(
+            f"{host!r} is no address of this machine: {error.strerror}",
+            hint="use 127.0.0.1, or an address that `ip addr` shows, with `--host`",
+        ) from error
+    family, kind, protocol, name, address = found[0]
+    if not isinstance(address[0], str):  # a Python built without IPv6 answers with bytes
+        raise UserError(f"{host!r} cannot be used: this Python has no IPv6", hint="use an IPv4 address")
+    return family, kind, protocol, name, address
+
+
+def _owner(port: int) -> PortOwner:
+    with contextlib.suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status != psutil.CONN_LISTEN or connection.laddr[1:2] != (port,):
+                continue
+            if connection.pid is not None:
+                return _describe(connection.pid)
+    return PortOwner(None)
+
+
+def _describe(pid: int) -> PortOwner:
+    try:
+        process = psutil.Process(pid)
+        command = redact(" ".join(process.cmdline()))
+        return PortOwner(pid, process.name(), command[:200] or None)
+    except psutil.Error:
+        return PortOwner(pid)
