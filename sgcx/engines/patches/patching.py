@@ -1,0 +1,176 @@
+"""Applies patches to an installed SGLang, takes them back, and says which are in.
+
+Invariant: what is written is the published file plus a set of patches, whatever the order they were asked for in.
+pip's RECORD keeps the published hashes; `is_patched_file` tells a verifier which other contents are ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, combinations
+from pathlib import Path
+from typing import Literal
+
+from sgcx.engines.patches.installation import SglangInstallation
+from sgcx.engines.patches.registry import PATCHES, Patch, patches_for
+from sgcx.engines.patches.unified_diff import DiffMismatch, put_in, take_out
+from sgcx.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class PatchStatus:
+    name: str
+    state: Literal["applied", "not_applied", "conflict"]
+    reason: str | None
+    """Why it is a conflict."""
+
+
+@dataclass(frozen=True, slots=True)
+class _PatchedFile:
+    path: Path
+    patches: tuple[Patch, ...]
+    """Those of our patches that are for this file."""
+    published: str
+    applied: frozenset[str]
+    """Names of the patches that are in."""
+
+
+class _Conflict(Exception):
+    pass
+
+
+def status(installation: SglangInstallation) -> tuple[PatchStatus, ...]:
+    return tuple(_status_of(installation, patch) for patch in patches_for(installation.version))
+
+
+def _status_of(installation: SglangInstallation, patch: Patch) -> PatchStatus:
+    try:
+        file = _read(installation, patch.file)
+    except _Conflict as conflict:
+        return PatchStatus(patch.name, "conflict", str(conflict))
+    return PatchStatus(patch.name, "applied" if patch.name in file.applied else "not_applied", None)
+
+
+def apply(installation: SglangInstallation, names: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Puts in the named patches, or all of this version. Returns the names of those that were not in before."""
+    wanted = patches_for(installation.version, names)
+    if not wanted:
+        raise UserError(f"There are no patches for SGLang {installation.version}", hint=_supported_versions())
+    return _change(installation, wanted, present=True)
+
+
+def revert(installation: SglangInstallation, names: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Takes out the named patches, or all. Returns the names of those that were in."""
+    return _change(installation, patches_for(installation.version, names), present=False)
+
+
+def export(directory: Path, sglang_version: str) -> list[Path]:
+    """Writes the diffs of one version.
+
+    Both `patch -p1` and `git apply` take them, in the folder that holds the `sglang` package: site-packages, or
+    `python/` of a source checkout.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for patch in patches_for(sglang_version):
+        path = directory / f"{patch.name}.patch"
+        _write_atomically(path, patch.text.encode("utf-8"), mode=0o644)
+        paths.append(path)
+    return paths
+
+
+def is_patched_file(installation: SglangInstallation, relative_path: str) -> bool:
+    """Is this file the published one with none, some or all of our patches in, and nothing else?"""
+    if all(patch.file != relative_path for patch in patches_for(installation.version)):
+        return False
+    try:
+        _read(installation, relative_path)
+    except _Conflict:
+        return False
+    return True
+
+
+def _change(installation: SglangInstallation, patches: tuple[Patch, ...], *, present: bool) -> tuple[str, ...]:
+    """Reads every file before it writes the first, so a conflict in one leaves all as they were."""
+    files = [_read_or_refuse(installation, file) for file in dict.fromkeys(patch.file for patch in patches)]
+    names = frozenset(patch.name for patch in patches)
+    changed: set[str] = set()
+    for file in files:
+        own = names & {patch.name for patch in file.patches}
+        target = file.applied | own if present else file.applied - own
+        changed |= target ^ file.applied
+        if target != file.applied:
+            _write(file, target)
+    return tuple(patch.name for patch in patches if patch.name in changed)
+
+
+def _read_or_refuse(installation: SglangInstallation, relative_path: str) -> _PatchedFile:
+    try:
+        return _read(installation, relative_path)
+    except _Conflict as conflict:
+        raise UserError(
+            f"{installation.root / relative_path} was not patched: {conflict}",
+            hint="Reinstall SGLang, or take the foreign change out first",
+        ) from conflict
+
+
+def _read(installation: SglangInstallation, relative_path: str) -> _PatchedFile:
+    """The file, taken apart into what SGLang published and the patches that are in."""
+    path = installation.root / relative_path
+    patches = tuple(patch for patch in patches_for(installation.version) if patch.file == relative_path)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise _Conflict("the file is missing") from error
+    for applied in _subsets(patches):
+        published = _without(content, applied)
+        if published is not None and _sha256(published.encode("utf-8")) == patches[0].pristine_sha256:
+            return _PatchedFile(path, patches, published, frozenset(patch.name for patch in applied))
+    raise _Conflict(
+        f"its SHA-256 is {_sha256(content)}, SGLang {installation.version} has {patches[0].pristine_sha256}"
+    )
+
+
+def _subsets(patches: tuple[Patch, ...]) -> Iterator[tuple[Patch, ...]]:
+    return chain.from_iterable(combinations(patches, size) for size in range(len(patches) + 1))
+
+
+def _without(content: bytes, applied: tuple[Patch, ...]) -> str | None:
+    try:
+        return take_out(content.decode("utf-8"), [edit for patch in applied for edit in patch.edits])
+    except (DiffMismatch, UnicodeDecodeError):
+        return None
+
+
+def _write(file: _PatchedFile, names: frozenset[str]) -> None:
+    edits = [edit for patch in file.patches if patch.name in names for edit in patch.edits]
+    _write_atomically(file.path, put_in(file.published, edits).encode("utf-8"), mode=file.path.stat().st_mode & 0o777)
+    # Compiled copies are recognised by time and size; removing them leaves nothing to recognise.
+    for compiled in (file.path.parent / "__pycache__").glob(f"{file.path.stem}.*.pyc"):
+        compiled.unlink(missing_ok=True)
+
+
+def _write_atomically(path: Path, data: bytes, *, mode: int) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _supported_versions() -> str:
+    return f"Versions with patches: {', '.join(sorted({patch.sglang_version for patch in PATCHES}))}"

@@ -1,0 +1,85 @@
+"""Unified diffs as edits of one exact file.
+
+Every edit names its place in the published file, so any subset of patches can be put in, in any order, with the same
+result; and taken out again, because the lines an edit puts in and those it took away are both known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_HUNK_HEADER = re.compile(r"@@ -(\d+)(?:,(\d+))? \+\d+(?:,\d+)? @@")
+
+
+class DiffMismatch(Exception):
+    """The text is not the one that the edits were made for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    start: int
+    """Index of the first published line that is replaced, or before which lines are inserted."""
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+
+
+def parse_unified_diff(text: str) -> tuple[Edit, ...]:
+    """The edits of a diff of one file. What stands before the first hunk is for people."""
+    edits: list[Edit] = []
+    lines = text.splitlines(keepends=True)
+    position = next(index for index, line in enumerate(lines) if line.startswith("@@"))
+    while position < len(lines):
+        header = _HUNK_HEADER.match(lines[position])
+        if header is None:
+            raise ValueError(f"line {position + 1} of the diff is not a hunk header: {lines[position]!r}")
+        end = position + 1
+        while end < len(lines) and not lines[end].startswith("@@"):
+            end += 1
+        edits += _edits_of_hunk(int(header[1]) - 1, lines[position + 1 : end])
+        position = end
+    return tuple(edits)
+
+
+def _edits_of_hunk(start: int, body: list[str]) -> list[Edit]:
+    edits: list[Edit] = []
+    published_line = start
+    removed: list[str] = []
+    added: list[str] = []
+    for line in [*body, " "]:
+        kind, content = line[0], line[1:]
+        if kind == "-":
+            removed.append(content)
+        elif kind == "+":
+            added.append(content)
+        else:
+            if removed or added:
+                edits.append(Edit(published_line, tuple(removed), tuple(added)))
+                published_line += len(removed)
+                removed, added = [], []
+            published_line += 1
+    return edits
+
+
+def put_in(published: str, edits: Iterable[Edit]) -> str:
+    """The published text with the edits made."""
+    lines = published.splitlines(keepends=True)
+    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
+        _replace(lines, edit.start, edit.removed, edit.added)
+    return "".join(lines)
+
+
+def take_out(edited: str, edits: Iterable[Edit]) -> str:
+    """The published text, from one that has exactly these edits."""
+    lines = edited.splitlines(keepends=True)
+    for edit in sorted(edits, key=lambda edit: edit.start):
+        _replace(lines, edit.start, edit.added, edit.removed)
+    return "".join(lines)
+
+
+def _replace(lines: list[str], start: int, old: tuple[str, ...], new: tuple[str, ...]) -> None:
+    end = start + len(old)
+    if tuple(lines[start:end]) != old:
+        raise DiffMismatch(f"line {start + 1} is not the expected one")
+    lines[start:end] = new
