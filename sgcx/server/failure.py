@@ -39,6 +39,7 @@ class FailureCause(StrEnum):
     COMMUNICATION_FAILED = "communication_failed"
     GRAMMAR_ON_CPU = "grammar_on_cpu"
     KILLED_BY_SIGNAL = "killed_by_signal"
+    REFUSED_BY_SGCX = "refused_by_sgcx"
     UNKNOWN = "unknown"
 
 
@@ -154,7 +155,7 @@ _RULES = (
     ),
     _rule(
         FailureCause.CONTEXT_TOO_LONG,
-        r"User-specified context_length \((?P<wanted>\d+)\) is greater than the derived context_length"
+        r"ValueError: .*User-specified context_length \((?P<wanted>\d+)\) is greater than the derived context_length"
         r" \((?P<limit>\d+)\)",
         "context_length {wanted} is more than the {limit} tokens that the model allows",
         "lower `context_length`",
@@ -197,7 +198,7 @@ _RULES = (
     ),
     _rule(
         FailureCause.WATCHDOG_TIMEOUT,
-        r"[Ww]atchdog timeout|TCPStore.*timed? ?out|monitoredBarrier|ranks? .*(?:failed to pass|timed out)",
+        r"watchdog timeout \((?!.*soft=True)|TCPStore.*timed? ?out|monitoredBarrier|ranks? .*(?:failed to pass|timed out)",
         "the engine made no progress for longer than its watchdog allows",
         "raise `watchdog_timeout` and `dist_timeout` in the profile if the disk is slow; else report the log",
     ),
@@ -237,6 +238,9 @@ def is_fatal(line: str) -> bool:
 def classify(lines: Sequence[str], exit_code: int | None) -> Failure:
     """`lines` are the last of the log, oldest first; `exit_code` as subprocess has it, None if unknown."""
     telling = [line for line in lines if _HARMLESS.search(line) is None]
+    refusal = _own_refusal(telling)
+    if refusal is not None:
+        return refusal
     memory = _out_of_gpu_memory(telling)
     if memory is not None:
         return memory
@@ -246,6 +250,16 @@ def classify(lines: Sequence[str], exit_code: int | None) -> Failure:
             if match is not None:
                 return _explain(rule, match)
     return _from_exit_code(telling, exit_code)
+
+
+def _own_refusal(lines: Sequence[str]) -> Failure | None:
+    """What our own part of the child said before it gave up: `sgcx: message`, the hint on the next line."""
+    for index in reversed(range(len(lines))):
+        if lines[index].startswith("sgcx: "):
+            message = redact(lines[index].removeprefix("sgcx: "))
+            hint = lines[index + 1] if index + 1 < len(lines) else "the log has the details"
+            return Failure(FailureCause.REFUSED_BY_SGCX, message, hint)
+    return None
 
 
 def _explain(rule: _Rule, match: re.Match[str]) -> Failure:
@@ -295,7 +309,7 @@ def _from_exit_code(lines: Sequence[str], exit_code: int | None) -> Failure:
     if exit_code == 2:
         return Failure(FailureCause.ARGUMENTS_REFUSED, "the child refused its arguments (exit code 2)", see_log)
     if exit_code is not None and exit_code < 0:
-        name = signal.Signals(-exit_code).name
+        name = _signal_name(-exit_code)
         return Failure(
             FailureCause.KILLED_BY_SIGNAL,
             f"the child was ended by {name}",
@@ -303,3 +317,10 @@ def _from_exit_code(lines: Sequence[str], exit_code: int | None) -> Failure:
         )
     ended = "ended" if exit_code is None else f"ended with exit code {exit_code}"
     return Failure(FailureCause.UNKNOWN, f"the engine {ended} without saying why", see_log)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

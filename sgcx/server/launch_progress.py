@@ -40,7 +40,7 @@ _LABELS = {
     LaunchStage.DISTRIBUTED: "Connecting the workers",
     LaunchStage.LOADING_WEIGHTS: "Loading the weights",
     LaunchStage.KV_CACHE: "Allocating the KV cache",
-    LaunchStage.CUDA_GRAPHS: "Capturing CUDA graphs",
+    LaunchStage.CUDA_GRAPHS: "Compiling kernels and capturing CUDA graphs",
     LaunchStage.HTTP: "Opening the endpoint",
     LaunchStage.WARMUP: "Warming up",
     LaunchStage.READY: "Ready",

@@ -1,9 +1,9 @@
-"""Two locks per server, and the child's own word about who it is.
+"""Two locks per server.
 
 `lock` lives in an open file description that the child inherits: it stays held until the last process that has it
 is gone, however `sgcx up` ended. Held means: a child, or an `up` about to start one, exists. `up.lock` is held by
 a working `sgcx up` only and tells two of them apart. Neither file is ever deleted, because a lock on a deleted
-file excludes nobody. Standard library only: the child imports this inside the engine's environment.
+file excludes nobody.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sgcx.errors import UserError
-from sgcx.server.atomic_write import write_atomically
-from sgcx.server.process_identity import ProcessIdentity
 
 # A probe holds a shared lock for an instant, so an acquirer looks again before it gives up.
 _PROBE_GRACE_S = 0.5
@@ -62,23 +60,6 @@ def hold_up_lock(server_dir: Path) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
-
-
-def announce_child(server_dir: Path) -> ProcessIdentity:
-    """The child's first act: it writes down who it is, so it is found even if nobody recorded it."""
-    identity = ProcessIdentity.of_spawned(os.getpid())
-    write_atomically(server_dir / "child.pid", f"{identity}\n".encode("ascii"))
-    return identity
-
-
-def announced_child(server_dir: Path) -> ProcessIdentity | None:
-    """The child that announced itself here, if it is still alive."""
-    try:
-        text = (server_dir / "child.pid").read_text(encoding="ascii", errors="replace")
-    except FileNotFoundError:
-        return None
-    identity = ProcessIdentity.parse(text)
-    return identity if identity is not None and identity.is_alive() else None
 
 
 def _acquire(path: Path) -> int | None:

@@ -64,7 +64,8 @@ def wait_ready(
                 raise watch.failed(verdict)
             if watch.hopeless_for(fatal_grace_s):
                 raise watch.failed(None)
-            if probe.is_ready(listening=watch.stage.position >= LaunchStage.HTTP.position):
+            # After a fatal line whoever answers on our port is somebody else, or about to end.
+            if not watch.is_hopeless and probe.is_ready(listening=watch.is_listening):
                 return watch.ready()
             if watch.elapsed >= deadline_s:
                 raise watch.late(deadline_s)
@@ -110,6 +111,14 @@ class _Watch:
     @property
     def stage(self) -> LaunchStage:
         return self._progress.stage
+
+    @property
+    def is_listening(self) -> bool:
+        return self.stage.position >= LaunchStage.HTTP.position
+
+    @property
+    def is_hopeless(self) -> bool:
+        return self._fatal_since is not None
 
     def read(self) -> None:
         while chunk := self._reader.read():

@@ -3,13 +3,15 @@
     <servers_dir>/<name>/  record.json  lock  up.lock  child.pid  server.log  server.log.1 …
 
 A record never holds the API key. A file that cannot be read back counts as absent and comes with a warning: the
-locks, not the record, decide whether something is alive.
+locks, not the record, decide whether something is alive. Standard library only: the child imports this inside the
+engine's environment.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -139,6 +141,23 @@ def remove_record(servers_dir: Path, name: str) -> bool:
     existed = path.exists()
     path.unlink(missing_ok=True)
     return existed
+
+
+def announce_child(server_dir: Path) -> ProcessIdentity:
+    """The child's first act: it writes down who it is, so it is found even if nobody recorded it."""
+    identity = ProcessIdentity.of_spawned(os.getpid())
+    write_atomically(server_dir / "child.pid", f"{identity}\n".encode("ascii"))
+    return identity
+
+
+def announced_child(server_dir: Path) -> ProcessIdentity | None:
+    """The child that announced itself here, if it is still alive."""
+    try:
+        text = (server_dir / "child.pid").read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return None
+    identity = ProcessIdentity.parse(text)
+    return identity if identity is not None and identity.is_alive() else None
 
 
 def _parse_record(document: object) -> ServerRecord:

@@ -17,11 +17,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from sgcx.errors import LaunchFailed, UserError
-from sgcx.server.locks import announced_child, is_server_locked, open_server_lock
+from sgcx.server.locks import is_server_locked, open_server_lock
 from sgcx.server.log_rotation import rotate_by_rename
 from sgcx.server.process_identity import ProcessIdentity
 from sgcx.server.process_tree import MARKER, marker_value, members
-from sgcx.server.records import LoadedRecord, ServerRecord, load_record
+from sgcx.server.records import LoadedRecord, ServerRecord, announced_child, load_record
 
 LOG_NAME = "server.log"
 STOP_DEADLINE_S = 30.0
@@ -49,14 +49,6 @@ class Dead:
     """`exit_code` as subprocess has it (negative: the signal), None where only init knows it."""
 
     exit_code: int | None
-
-    @property
-    def description(self) -> str:
-        if self.exit_code is None:
-            return "the process is gone"
-        if self.exit_code >= 0:
-            return f"the process ended with exit code {self.exit_code}"
-        return f"the process was ended by {signal.Signals(-self.exit_code).name}"
 
 
 class StopOutcome(StrEnum):
