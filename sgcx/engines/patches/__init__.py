@@ -7,7 +7,7 @@ backup: an installed file is the published one plus some of our patches, or it i
 from __future__ import annotations
 
 from sgcx.engines.patches.installation import SglangInstallation
-from sgcx.engines.patches.patching import PatchStatus, apply, export, is_patched_file, revert, status
+from sgcx.engines.patches.patching import PatchStatus, SglangPatcher, apply, export, is_patched_file, revert, status
 from sgcx.engines.patches.registry import PATCHES, Patch, patches_for
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Patch",
     "PatchStatus",
     "SglangInstallation",
+    "SglangPatcher",
     "apply",
     "export",
     "is_patched_file",

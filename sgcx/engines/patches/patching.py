@@ -174,3 +174,15 @@ def _sha256(data: bytes) -> str:
 
 def _supported_versions() -> str:
     return f"Versions with patches: {', '.join(sorted({patch.sglang_version for patch in PATCHES}))}"
+
+
+class SglangPatcher:
+    """All patches of whatever SGLang is installed, for the one who makes and verifies engine environments."""
+
+    def apply_to(self, site_packages: Path) -> None:
+        apply(SglangInstallation.find(site_packages))
+
+    def is_patched_file(self, site_packages: Path, relative_path: str) -> bool:
+        if not relative_path.startswith("sglang/"):
+            return False
+        return is_patched_file(SglangInstallation.find(site_packages), relative_path)

@@ -1,0 +1,51 @@
+"""One installer per engine at a time. pip inherits the lock, so a killed installer's pip still counts as one."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+
+from sgcx.errors import UserError
+from sgcx.server.engine_specs import EngineDirectory
+
+
+@contextlib.contextmanager
+def hold_install_lock(engine: EngineDirectory) -> Iterator[int]:
+    """Yields the descriptor that holds the lock; a UserError names the process that has it already."""
+    engine.path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(engine.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"{engine.path.name} is being installed or changed by another process ({_owner(engine)})",
+                hint="Wait until it has ended, or end it, and run this again",
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def installer_at_work(engine: EngineDirectory) -> str | None:
+    """Who holds the lock, in words, or None."""
+    try:
+        descriptor = os.open(engine.lock_file, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _owner(engine)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _owner(engine: EngineDirectory) -> str:
+    pid = engine.lock_file.read_text(encoding="ascii", errors="replace").strip()
+    return f"pid {pid}" if pid else "pid unknown"

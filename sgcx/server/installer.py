@@ -1,0 +1,154 @@
+"""Makes an engine environment: a virtual environment, pip, torch, everything else, our patches, and a proof.
+
+The steps write into one directory whose marker comes last. An installation that ended before it is thrown away and
+made again, because a package that pip had half unpacked looks to pip as if it were there; pip's cache makes the
+second time cheap.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from sgcx.errors import LaunchFailed
+from sgcx.server.engine_marker import EngineMarker, lock_sha256, measure_bytes, write_marker
+from sgcx.server.engine_specs import EngineDirectory, EngineSpec
+from sgcx.server.install_preflight import check_free_space, check_python
+from sgcx.server.install_progress import InstallProgress, PipOutputReader, Stage
+from sgcx.server.overlay import RUNNING_SGCX, engine_environment, write_overlay
+from sgcx.server.package_lock import LockedPackage, read_lock, render_requirements
+from sgcx.server.pip_runner import PipRun, disk_full, run_pip
+
+OnProgress = Callable[[InstallProgress], None]
+ApplyPatches = Callable[[Path], object]
+"""Given site-packages, puts in sgcx's patches."""
+
+_PIP = canonicalize_name("pip")
+_TORCH = canonicalize_name("torch")
+# torch's CUDA build names its own triton; SGLang's is installed after it.
+_NOT_CONSTRAINED = frozenset({canonicalize_name("triton")})
+_TORCH_WITH_CUDA_BYTES = 8 << 30
+_PROOF_TIMEOUT_S = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Installer:
+    spec: EngineSpec
+    engine: EngineDirectory
+    lock_descriptor: int
+    apply_patches: ApplyPatches
+    on_progress: OnProgress
+
+    def install(self, base_python: Path) -> None:
+        check_python(base_python)
+        check_free_space(self.engine.path, self.spec.minimum_free_bytes)
+        shutil.rmtree(self.engine.path, ignore_errors=True)
+        self.engine.path.mkdir(parents=True)
+        try:
+            self._create(base_python)
+            self._install_packages(read_lock(self.spec.lock))
+            self.finish()
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise disk_full(self.engine.path) from error
+            raise
+
+    def reinstall(self, names: Iterable[str]) -> None:
+        """Puts the published files of some packages back."""
+        wanted = set(names)
+        self.engine.marker.unlink(missing_ok=True)
+        packages = [package for package in read_lock(self.spec.lock) if package.name in wanted]
+        for hashed in (False, True):
+            group = [package for package in packages if bool(package.hashes) is hashed]
+            self._pip(group, "--force-reinstall", "--no-deps")
+        self.finish()
+
+    def finish(self) -> None:
+        self._report("patch", 0, 1)
+        site_packages = self.engine.site_packages()
+        assert site_packages is not None
+        self.apply_patches(site_packages)
+        self._report("prove", 0, 1, self.spec.proof_module)
+        failure = self._import_failure(self.spec.proof_module)
+        if failure is not None:
+            raise LaunchFailed(
+                f"{self.spec.name} is installed, but its Python cannot import {self.spec.proof_module}",
+                hint="The last lines say why",
+                log_tail=failure,
+            )
+        shutil.rmtree(self.engine.temporary, ignore_errors=True)
+        marker = EngineMarker(lock_sha256(self.spec), site_packages.parent.name, measure_bytes(self.engine.path))
+        write_marker(self.engine, marker)
+        self._report("prove", 1, 1)
+
+    def _create(self, base_python: Path) -> None:
+        self._report("create", 0, 1)
+        result = subprocess.run(
+            [str(base_python), "-I", "-m", "venv", str(self.engine.venv)], capture_output=True, text=True
+        )
+        if result.returncode != 0:
+            raise LaunchFailed(
+                f"{base_python} could not make a virtual environment",
+                hint="On Debian and Ubuntu: apt install python3-venv",
+                log_tail=tuple((result.stdout + result.stderr).splitlines()[-10:]),
+            )
+        self._report("create", 1, 1)
+
+    def _install_packages(self, lock: tuple[LockedPackage, ...]) -> None:
+        pip = [package for package in lock if package.name == _PIP]
+        unhashed = [package for package in lock if package.name != _PIP and not package.hashes]
+        hashed = [package for package in lock if package.name != _PIP and package.hashes]
+        total = len(lock)
+        self._pip(pip, "--no-deps", total=total)
+        self._pip(unhashed, "--no-deps", before=len(pip), total=total)
+        if any(package.name == _TORCH for package in unhashed):
+            self._make_torch_importable(unhashed, lock)
+        self._pip(hashed, "--no-deps", before=len(pip) + len(unhashed), total=total)
+
+    def _make_torch_importable(self, unhashed: list[LockedPackage], lock: tuple[LockedPackage, ...]) -> None:
+        """A package index without a CPU build gave the CUDA build, which needs libraries that come as packages."""
+        self._report("prove", 0, 1, "torch")
+        if self._import_failure("torch") is None:
+            return
+        check_free_space(self.engine.path, _TORCH_WITH_CUDA_BYTES)
+        constraints = self.engine.path / "constraints.txt"
+        constrained = [package for package in lock if package.name not in _NOT_CONSTRAINED]
+        constraints.write_text(render_requirements(constrained, hashes=False), encoding="utf-8")
+        torch = [package for package in unhashed if package.name == _TORCH]
+        self._pip(torch, "--constraint", str(constraints))
+        failure = self._import_failure("torch")
+        if failure is not None:
+            raise LaunchFailed(
+                "torch is installed, but cannot be imported", hint="The last lines say why", log_tail=failure
+            )
+
+    def _pip(self, packages: list[LockedPackage], *options: str, before: int = 0, total: int = 0) -> None:
+        if not packages:
+            return
+        requirements = self.engine.path / "requirements.txt"
+        requirements.write_text(render_requirements(packages), encoding="utf-8")
+        raw = () if packages[0].name == _PIP else ("--progress-bar", "raw")  # the pip that venv brings is older
+        run = PipRun(self.engine, (*options, *raw, "-r", str(requirements)), self.lock_descriptor)
+        reader = PipOutputReader(packages_before=before, packages_total=total or len(packages))
+        self.on_progress(reader.progress)
+        run_pip(run, reader, self.on_progress)
+
+    def _import_failure(self, module: str) -> tuple[str, ...] | None:
+        """The last lines of what Python says when it cannot import `module`."""
+        overlay = write_overlay(self.engine.path, RUNNING_SGCX, self.spec.accelerator)
+        environment = engine_environment(self.spec.accelerator, overlay)
+        command = [str(self.engine.python), "-c", f"import {module}"]
+        try:
+            result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_PROOF_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return (f"`import {module}` did not end within {_PROOF_TIMEOUT_S} seconds",)
+        return None if result.returncode == 0 else tuple(result.stderr.splitlines()[-10:])
+
+    def _report(self, stage: Stage, done: int, total: int, detail: str = "") -> None:
+        self.on_progress(InstallProgress(stage, done, total, detail))
