@@ -99,14 +99,14 @@ class KimiReader:
     def feed(self, text: str) -> list[EngineDelta]:
         self._buffer += text
         deltas: list[EngineDelta] = []
-        while (found := find_first(self._buffer, _MARKERS[self._state])) is not None:
+        while (found := self._next_marker()) is not None:
             at, marker = found
             before, self._buffer = self._buffer[:at], self._buffer[at + len(marker) :]
             deltas += self._step(before, marker)
-        if self._state != "id":  # an id is read whole
-            keep = len(self._buffer) - held_back(self._buffer, _MARKERS[self._state])
-            deltas += self._text(self._buffer[:keep])
-            self._buffer = self._buffer[keep:]
+        # An id is read whole; white space in a section matters only if text follows it.
+        ready = 0 if self._state in ("id", "section") else self._decided()
+        deltas += self._text(self._buffer[:ready])
+        self._buffer = self._buffer[ready:]
         return deltas
 
     def finish(self) -> list[EngineDelta]:
@@ -114,6 +114,17 @@ class KimiReader:
         if self._state == "id":  # a call that got no further than its id: the stream must know of it
             return [ToolCallStarted(tool_name(rest))]
         return self._text(rest)
+
+    def _next_marker(self) -> tuple[int, str] | None:
+        found = find_first(self._buffer, _MARKERS[self._state])
+        if self._state == "section" and self._buffer[: self._decided() if found is None else found[0]].strip():
+            self._state = "content"  # the model answers and has forgotten to close the section
+            return self._next_marker()
+        return found
+
+    def _decided(self) -> int:
+        """How much of the buffer is no marker, whatever comes next."""
+        return len(self._buffer) - held_back(self._buffer, _MARKERS[self._state])
 
     def _step(self, before: str, marker: str) -> list[EngineDelta]:
         """Text up to a marker, and what the marker changes."""
@@ -153,8 +164,7 @@ class KimiReader:
             case "arguments":
                 return [ToolCallArguments(text)]
             case "section":
-                # Between calls the model writes white space at most; anything else is an answer.
-                return [TextDelta(text)] if text.strip() else []
+                return [TextDelta(text)] if text.strip() else []  # white space stands between calls
             case "id":
                 raise AssertionError("an id is read whole")
         assert_never(self._state)

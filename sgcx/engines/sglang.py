@@ -12,6 +12,7 @@ import copy
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Protocol, TypedDict, cast
 
@@ -24,6 +25,10 @@ from sgcx.responses.wire import JsonObject, JsonValue
 logger = logging.getLogger(__name__)
 
 PROMPT_TAIL_TOKENS = 8
+
+_RENDERING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sgcx-render")
+"""Long conversations take long to render and tokenize: off the event loop, and one at a time, since fast
+tokenizers are not re-entrant."""
 
 
 class _MetaInfo(TypedDict, total=False):
@@ -79,7 +84,7 @@ class SglangEngine:
         manager = self._chat.tokenizer_manager
         if manager.gracefully_exit:
             raise EngineError("The server is shutting down", code=None, status=503, retry_after_s=30)
-        generation = await asyncio.to_thread(self._convert, request)
+        generation = await asyncio.get_running_loop().run_in_executor(_RENDERING, self._convert, request)
         reader = self._dialect.reader(prompt_tail=self._prompt_tail(generation))
         finished = False
         read = 0

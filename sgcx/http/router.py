@@ -1,0 +1,150 @@
+"""The Responses endpoint: routes over any `Engine`. A plain Starlette router, so that any ASGI app can mount it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import time
+from uuid import uuid4
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
+
+from sgcx.errors import InvalidRequest
+from sgcx.http.errors import JSON, envelope, error_response
+from sgcx.http.event_stream import EventStream, Generation, events, terminal_event
+from sgcx.responses.dialect import Dialect
+from sgcx.responses.engine import Engine
+from sgcx.responses.prompt import ServedModel, build_engine_request
+from sgcx.responses.request import ResponsesRequest, parse_request
+from sgcx.responses.stream import ResponseStream
+from sgcx.responses.wire import JsonObject, JsonValue
+
+logger = logging.getLogger(__name__)
+
+IGNORED_HEADER = "x-sgcx-ignored"
+_MAX_HEADER_CHARACTERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What the routes serve."""
+
+    engine_for: Callable[[Request], Engine]
+    """In SGLang's process the engine hangs on the app of the HTTP request."""
+    dialect: Dialect
+    model: ServedModel
+    catalog: tuple[JsonObject, ...]
+    """The model's entries in Codex's own catalog format."""
+    heartbeat_s: float = 10.0
+    peek_s: float = 2.0
+
+
+def create_router(endpoint: Endpoint) -> Router:
+    responses = _Responses(endpoint)
+    models = _Models(endpoint)
+    return Router(
+        routes=[
+            Route("/v1/responses", responses.create, methods=["POST"]),
+            Route("/v1/responses", _exists, methods=["HEAD"]),
+            Route("/v1/models", models.list, methods=["GET"]),
+            Route("/v1/models/{name:path}", models.retrieve, methods=["GET"]),
+        ]
+    )
+
+
+async def _exists(_: Request) -> Response:
+    """`codex doctor` asks whether anything is here."""
+    return Response(status_code=200)
+
+
+class _Responses:
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def create(self, http_request: Request) -> ASGIApp:
+        request_id = _new_id("resp")
+        try:
+            request = parse_request(_decode(await http_request.body()))
+            return await self._respond(request, http_request, request_id)
+        except Exception as error:
+            return error_response(error, request_id=request_id)
+
+    async def _respond(self, request: ResponsesRequest, http_request: Request, request_id: str) -> ASGIApp:
+        endpoint = self._endpoint
+        job = build_engine_request(request, request_id=request_id, model=endpoint.model, dialect=endpoint.dialect)
+        generation = Generation(endpoint.engine_for(http_request).generate(job))
+        await generation.peek(endpoint.peek_s)
+        stream = ResponseStream(
+            response_id=request_id,
+            model=endpoint.model.name,
+            tools=request.tools,
+            echo=request.echo,
+            new_id=_new_id,
+            now=lambda: int(time()),
+            limited=request.max_output_tokens is not None,
+        )
+        batches = events(generation, stream, request_id=request_id)
+        headers = {"x-request-id": request_id, **_ignored_header(request.ignored, request_id)}
+        if request.stream:
+            return EventStream(batches, stream, heartbeat_s=endpoint.heartbeat_s, headers=headers)
+        terminal = await terminal_event(batches, http_request.receive)
+        return Response(status_code=499) if terminal is None else _whole(terminal["response"], request_id, headers)
+
+
+def _whole(response: JsonValue, request_id: str, headers: dict[str, str]) -> Response:
+    """A failed response has no stream to be reported in, so it is an HTTP error."""
+    error = response.get("error") if isinstance(response, Mapping) else None
+    if isinstance(error, Mapping):
+        status = 400 if error["code"] == "context_length_exceeded" else 500
+        return envelope(status, str(error["message"]), code=str(error["code"]), request_id=request_id)
+    return Response(orjson.dumps(response), media_type=JSON, headers=headers)
+
+
+def _ignored_header(ignored: tuple[str, ...], request_id: str) -> dict[str, str]:
+    if not ignored:
+        return {}
+    told = ", ".join(ignored)
+    logger.info("request %s: left out %s", request_id, told)
+    return {IGNORED_HEADER: told.encode("ascii", "replace").decode()[:_MAX_HEADER_CHARACTERS]}
+
+
+class _Models:
+    """The OpenAI list and Codex's catalog in one object: each client reads its own half."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._name = endpoint.model.name
+        entry: JsonObject = {
+            "id": self._name,
+            "object": "model",
+            "created": int(time()),
+            "owned_by": "sgcx",
+            "max_model_len": endpoint.model.context_length,
+        }
+        self._entry = orjson.dumps(entry)
+        self._list = orjson.dumps({"object": "list", "data": [entry], "models": list(endpoint.catalog)})
+
+    async def list(self, _: Request) -> Response:
+        return Response(self._list, media_type=JSON)
+
+    async def retrieve(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name == self._name:
+            return Response(self._entry, media_type=JSON)
+        unknown = InvalidRequest(f"The model {name!r} is not served here", param="model", code="model_not_found")
+        return error_response(unknown, request_id=_new_id("req"))
+
+
+def _decode(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"The request body is not valid JSON: {error}") from error
+
+
+def _new_id(prefix: str) -> str:
+    return f"{prefix}_{uuid4().hex}"

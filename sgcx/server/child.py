@@ -1,0 +1,89 @@
+"""The child: SGLang with our Responses endpoint in its process. Runs in the engine's environment.
+
+`python -m sgcx.server.child CONFIG`. SGLang starts worker processes that import this module again, so all work
+is in `main`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from sgcx.errors import SgcxError, UserError
+from sgcx.http.authentication import RequireApiKey
+from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig, load_child_config
+from sgcx.server.log_rotation import LogRotator
+from sgcx.server.records import announce_child
+
+MOUNT_VARIABLE = "SGLANG_EXTRA_ROUTERS"
+MOUNT = "sgcx.server.mount:router"
+LOG_FILE = "server.log"
+
+
+class _Secret(str):
+    """SGLang writes all its arguments to its log; this one shows as stars."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def main(config_path: Path) -> None:
+    server_dir = config_path.parent
+    announce_child(server_dir)
+    LogRotator(server_dir / LOG_FILE).start()
+    config = load_child_config(config_path)
+    os.environ[CONFIG_VARIABLE] = str(config_path)
+    os.environ[MOUNT_VARIABLE] = MOUNT
+    _serve(config)
+
+
+def _serve(config: ChildConfig) -> None:
+    from sglang.launch_server import run_server
+    from sglang.srt.entrypoints import http_server
+    from sglang.srt.server_args import prepare_server_args
+    from sglang.srt.utils import kill_process_tree
+
+    _check_mounted(http_server.app)
+    server_args = prepare_server_args(list(config.sglang_argv))
+    if config.api_key_path is not None:
+        key = _Secret(Path(config.api_key_path).read_text().strip())
+        server_args.api_key = key
+        _require_key(key)
+    try:
+        run_server(server_args)
+    finally:
+        kill_process_tree(os.getpid(), include_parent=False)
+
+
+def _check_mounted(app: object) -> None:
+    from sgcx.server.mount import router
+
+    routes = getattr(app, "routes", [])
+    if not any(route in routes for route in router.routes):
+        raise UserError(
+            "The Responses endpoint is not mounted: this SGLang lacks the mount-point patch",
+            hint="Run `sgcx patch apply`, or `sgcx engine install` to repair the environment",
+        )
+
+
+def _require_key(key: str) -> None:
+    """Our key check runs before SGLang's own, so that a refusal has the envelope that clients understand."""
+    from sglang.srt.utils import auth
+
+    sglangs_own = auth.add_api_key_middleware
+
+    def add_api_key_middleware(app: object, **options: object) -> None:
+        sglangs_own(app, **options)
+        app.add_middleware(RequireApiKey, api_key=key)  # type: ignore[attr-defined]  # added last runs first
+
+    auth.add_api_key_middleware = add_api_key_middleware
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]))
+    except SgcxError as error:
+        sys.exit(f"sgcx: {error.message}\n{error.hint or ''}")

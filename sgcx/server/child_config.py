@@ -1,0 +1,48 @@
+"""What the child is told, as one private file: arguments would show in the process list."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from sgcx.errors import UserError
+from sgcx.responses.wire import JsonObject
+
+DialectName = Literal["kimi_k2"]
+
+CONFIG_VARIABLE = "SGCX_CHILD_CONFIG"
+"""Names the file, in the child's environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildConfig:
+    """`sglang_argv`: SGLang's own arguments. `api_key_path`: None serves without a key."""
+
+    sglang_argv: tuple[str, ...]
+    dialect: DialectName
+    served_model_name: str
+    context_length: int
+    images: bool
+    thinking_temperature: float
+    thinking_top_p: float
+    instant_temperature: float
+    instant_top_p: float
+    api_key_path: str | None
+    catalog: tuple[JsonObject, ...]
+    heartbeat_s: float = 10.0
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+
+def load_child_config(path: Path) -> ChildConfig:
+    """The file is written by this version of sgcx just before the child starts, so its shape is not in doubt."""
+    try:
+        fields = cast(dict[str, object], json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise UserError(f"Cannot read the child's configuration {path}: {error}", hint="Run `sgcx up` again") from error
+    for name in ("sglang_argv", "catalog"):
+        fields[name] = tuple(cast(list[object], fields[name]))
+    return ChildConfig(**fields)  # type: ignore[arg-type]  # decoded JSON of our own dataclass

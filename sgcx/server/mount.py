@@ -1,0 +1,46 @@
+"""The routes that SGLang mounts. Importing this module builds them: that is what a mount point is.
+
+The composition root: router, engine and dialect meet here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+
+from starlette.requests import Request
+
+from sgcx.dialects.kimi_k2 import KimiK2
+from sgcx.engines.sglang import SglangEngine
+from sgcx.http.router import Endpoint, create_router
+from sgcx.responses.dialect import Dialect
+from sgcx.responses.engine import Engine
+from sgcx.responses.prompt import Sampling, ServedModel
+from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig, DialectName, load_child_config
+
+_DIALECTS: dict[DialectName, Dialect] = {"kimi_k2": KimiK2()}
+
+
+def _engine(dialect: Dialect, http_request: Request) -> Engine:
+    return SglangEngine(http_request.app.state.openai_serving_chat, dialect, http_request)
+
+
+def build_endpoint(config: ChildConfig) -> Endpoint:
+    dialect = _DIALECTS[config.dialect]
+    return Endpoint(
+        engine_for=partial(_engine, dialect),
+        dialect=dialect,
+        model=ServedModel(
+            name=config.served_model_name,
+            context_length=config.context_length,
+            images=config.images,
+            thinking_sampling=Sampling(config.thinking_temperature, config.thinking_top_p),
+            instant_sampling=Sampling(config.instant_temperature, config.instant_top_p),
+        ),
+        catalog=config.catalog,
+        heartbeat_s=config.heartbeat_s,
+    )
+
+
+router = create_router(build_endpoint(load_child_config(Path(os.environ[CONFIG_VARIABLE]))))

@@ -1,0 +1,216 @@
+"""The routes over an engine under the test's control, on a real HTTP server and a real client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from contextlib import contextmanager
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from sgcx.dialects.kimi_k2 import KimiK2
+from sgcx.errors import EngineError
+from sgcx.http.authentication import RequireApiKey
+from sgcx.http.router import Endpoint, create_router
+from sgcx.responses.deltas import Finished, TextDelta, ToolCallArguments, ToolCallFinished, ToolCallStarted, Usage
+from sgcx.responses.prompt import Sampling, ServedModel
+
+MODEL = ServedModel("m", 1000, False, Sampling(1.0, 0.95), Sampling(0.6, 0.95))
+
+
+class PlayedEngine:
+    """Yields what it is given. An `asyncio.Event` waits, a float sleeps, an exception raises."""
+
+    def __init__(self, steps):
+        self.steps = steps
+        self.requests = []
+        self.closed = threading.Event()
+
+    async def generate(self, request):
+        self.requests.append(request)
+        try:
+            for step in self.steps:
+                if isinstance(step, Exception):
+                    raise step
+                if isinstance(step, float):
+                    await asyncio.sleep(step)
+                else:
+                    yield step
+        finally:
+            self.closed.set()
+
+
+@contextmanager
+def served(engine, **options):
+    endpoint = Endpoint(lambda _: engine, KimiK2(), MODEL, ({"slug": "m"},), **options)
+    app = Starlette(routes=create_router(endpoint).routes, middleware=[Middleware(RequireApiKey, api_key="k")])
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=2))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        thread.join(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", headers={"Authorization": "Bearer k"}, trust_env=False, timeout=20
+        ) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def frames(text):
+    *events, done, rest = text.split("\n\n")
+    assert (done, rest) == ("data: [DONE]", "")
+    decoded = []
+    for frame in events:
+        name, data = frame.split("\n")
+        event = json.loads(data.removeprefix("data: "))
+        assert name == f"event: {event['type']}"
+        decoded.append(event)
+    return decoded
+
+
+def post(client, **fields):
+    return client.post("/v1/responses", json={"model": "m", "input": "hi", **fields})
+
+
+def test_a_stream_and_a_whole_response_say_the_same():
+    steps = [TextDelta("Hel"), TextDelta("lo"), Finished("stop", Usage(3, 1, 2, 0))]
+    with served(PlayedEngine(steps)) as client:
+        streamed = frames(post(client, stream=True).text)[-1]["response"]
+        whole = post(client).json()
+    for response in (streamed, whole):
+        assert response["status"] == "completed"
+        assert response["output"][0]["content"][0]["text"] == "Hello"
+        assert response["usage"]["total_tokens"] == 5
+    assert streamed.keys() == whole.keys()
+
+
+def test_the_engine_gets_the_rendered_conversation_and_recommended_sampling():
+    engine = PlayedEngine([Finished("stop")])
+    with served(engine) as client:
+        post(client, instructions="be brief", tools=[{"type": "custom", "name": "apply_patch"}])
+        post(client, temperature=0.2, reasoning={"effort": "none"})
+    first, second = engine.requests
+    assert [message["role"] for message in first.messages] == ["system", "user"]
+    assert first.tools[0]["function"]["parameters"]["required"] == ["input"]
+    assert (first.temperature, first.template_arguments["thinking"]) == (1.0, True)
+    assert (second.temperature, second.template_arguments["thinking"]) == (0.2, False)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("error", "status", "code", "retry_after"),
+    [
+        (EngineError("too long", code="context_length_exceeded", status=400), 400, "context_length_exceeded", None),
+        (EngineError("full", code=None, status=503, retry_after_s=2), 503, None, "2"),
+        (RuntimeError("secret detail"), 500, "server_error", None),
+    ],
+)
+def test_a_refusal_before_the_first_token_is_an_http_error(stream, error, status, code, retry_after):
+    with served(PlayedEngine([error])) as client:
+        response = post(client, stream=stream)
+    assert response.status_code == status
+    assert response.json()["error"]["code"] == code
+    assert response.headers.get("retry-after") == retry_after
+    assert response.json()["error"]["request_id"] == response.headers["x-request-id"]
+    assert "secret" not in response.text
+
+
+def test_an_error_while_streaming_ends_the_stream_with_one_terminal_event():
+    steps = [TextDelta("partial"), RuntimeError("secret detail")]
+    with served(PlayedEngine(steps)) as client:
+        response = post(client, stream=True)
+    terminal = frames(response.text)[-1]
+    assert terminal["type"] == "response.failed"
+    assert terminal["response"]["error"]["code"] == "server_error"
+    assert "secret" not in response.text
+
+
+def test_an_engine_that_ends_without_a_result_is_a_failure():
+    with served(PlayedEngine([TextDelta("partial")])) as client:
+        assert frames(post(client, stream=True).text)[-1]["type"] == "response.failed"
+        assert post(client).status_code == 500
+
+
+def test_a_silent_engine_is_bridged_with_heartbeats_that_are_data():
+    steps = [0.5, TextDelta("late"), 0.3, Finished("stop")]
+    with served(PlayedEngine(steps), heartbeat_s=0.05, peek_s=0.05) as client:
+        events = frames(post(client, stream=True).text)
+    kinds = [event["type"] for event in events]
+    first_text = kinds.index("response.output_text.delta")
+    assert kinds[:first_text].count("response.in_progress") > 2
+    assert kinds[first_text:].count("response.in_progress") >= 1
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert kinds[-1] == "response.completed"
+
+
+def test_leaving_a_stream_aborts_the_generation():
+    engine = PlayedEngine([TextDelta("x"), 60.0, Finished("stop")])
+    with served(engine, peek_s=0.1) as client:
+        with client.stream("POST", "/v1/responses", json={"input": "hi", "stream": True}) as response:
+            next(response.iter_bytes())
+        assert engine.closed.wait(10)
+
+
+def test_leaving_before_the_answer_aborts_the_generation():
+    engine = PlayedEngine([60.0, Finished("stop")])
+    with served(engine, peek_s=0.05) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/v1/responses", json={"input": "hi"}, timeout=0.5)
+        assert engine.closed.wait(10)
+
+
+def test_calls_and_what_was_left_out_are_told():
+    steps = [ToolCallStarted("f"), ToolCallArguments("{}"), ToolCallFinished(), Finished("stop")]
+    with served(PlayedEngine(steps)) as client:
+        response = post(client, tools=[{"type": "function", "name": "f"}, {"type": "web_search"}])
+    assert response.headers["x-sgcx-ignored"] == "tools[1].type=web_search"
+    assert response.json()["output"][0]["name"] == "f"
+    assert "openai-model" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "param"),
+    [
+        (b"{", 400, "invalid_prompt", None),
+        (b"[]", 400, "invalid_prompt", None),
+        (b"{}", 400, "invalid_prompt", "input"),
+        (b'{"input": []}', 400, "invalid_prompt", "input"),
+        (b'{"input": "x", "model": "gpt-5"}', 404, "model_not_found", "model"),
+    ],
+)
+def test_client_errors_have_openais_envelope(body, status, code, param):
+    with served(PlayedEngine([])) as client:
+        response = client.post("/v1/responses", content=body)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (status, code, param)
+    assert error["type"] == "invalid_request_error"
+
+
+def test_every_route_wants_the_key_but_health():
+    with served(PlayedEngine([])) as client:
+        for key in ("", "Bearer wrong", "Basic k", "Bearer k2"):
+            response = client.get("/v1/models", headers={"Authorization": key})
+            assert response.status_code == 401
+            assert response.json()["error"]["code"] == "invalid_api_key"
+        assert client.get("/health").status_code == 404  # no such route here, but past the key check
+        assert client.get("/v1/models").status_code == 200
+
+
+def test_models_serve_both_kinds_of_client():
+    with served(PlayedEngine([])) as client:
+        listed = client.get("/v1/models").json()
+        assert [entry["id"] for entry in listed["data"]] == ["m"]
+        assert listed["models"] == [{"slug": "m"}]
+        assert client.get("/v1/models/m").json()["id"] == "m"
+        assert client.get("/v1/models/x").json()["error"]["code"] == "model_not_found"
+        assert client.head("/v1/responses").status_code == 200
