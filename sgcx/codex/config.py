@@ -90,7 +90,7 @@ def remove_settings(
         path: find_value(before, path) for path, value in written.items() if _is_still_ours(current, path, value)
     }
     edited = edit_toml(text, changes, name=name, keep_empty=before)
-    if not (baseline or "").strip():
+    if not (baseline or "").startswith(HEADER):
         edited = edited.removeprefix(HEADER)
     return edited if edited == text else _trim_blank_ends(edited)
 

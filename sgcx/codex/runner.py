@@ -80,7 +80,7 @@ def build_command(installation: CodexInstallation, arguments: Sequence[str]) -> 
         if profile != PROFILE:
             raise UserError(
                 f"`sgcx codex` runs Codex with the profile {PROFILE!r}; the arguments ask for {profile!r}",
-                hint=f"Leave out -p/--profile, or run `codex -p {profile}` directly; arguments after `--` are left alone",
+                hint=f"Leave out -p/--profile, or run `codex -p {profile}` directly (Codex ignores what follows `--`)",
             )
     # Codex refuses the option twice.
     profile_option = () if named else ("-p", PROFILE)
