@@ -198,7 +198,8 @@ _RULES = (
     ),
     _rule(
         FailureCause.WATCHDOG_TIMEOUT,
-        r"watchdog timeout \((?!.*soft=True)|TCPStore.*timed? ?out|monitoredBarrier|ranks? .*(?:failed to pass|timed out)",
+        r"watchdog timeout \((?!.*soft=True)|TCPStore.*timed? ?out|monitoredBarrier"
+        r"|ranks? .*(?:failed to pass|timed out)",
         "the engine made no progress for longer than its watchdog allows",
         "raise `watchdog_timeout` and `dist_timeout` in the profile if the disk is slow; else report the log",
     ),

@@ -79,7 +79,8 @@ _MARKS = (
     (re.compile(r"KV Cache is allocated|Memory pool end"), LaunchStage.KV_CACHE),
     (re.compile(r"Capture (?:\S+ )*cuda graph begin|Capturing batches", re.IGNORECASE), LaunchStage.CUDA_GRAPHS),
     (re.compile(r"DeepGEMM (?:JIT Pre-Compile session|warmup)"), LaunchStage.CUDA_GRAPHS),
-    (re.compile(r"Uvicorn running on|Application startup complete"), LaunchStage.HTTP),
+    # Not "Application startup complete": that comes before the port is bound, so a stranger may hold it.
+    (re.compile(r"Uvicorn running on"), LaunchStage.HTTP),
     (re.compile(r'"(?:GET /(?:get_)?model_info|GET /server_info) HTTP'), LaunchStage.WARMUP),
     (re.compile(r"The server is fired up and ready to roll!"), LaunchStage.READY),
 )

@@ -20,7 +20,7 @@ from sgcx.server.launch_progress import LaunchFacts, LaunchProgress, LaunchStage
 from sgcx.server.log_reading import LineSplitter, LogReader
 from sgcx.server.records import ServerRecord
 from sgcx.server.redaction import redact
-from sgcx.server.supervisor import ChildHandle, Dead, liveness
+from sgcx.server.supervisor import Alive, ChildHandle, Dead, liveness
 
 LOG_TAIL_LINES = 20
 _REMEMBERED_LINES = 2000
@@ -64,9 +64,11 @@ def wait_ready(
                 raise watch.failed(verdict)
             if watch.hopeless_for(fatal_grace_s):
                 raise watch.failed(None)
-            # After a fatal line whoever answers on our port is somebody else, or about to end.
-            if not watch.is_hopeless and probe.is_ready(listening=watch.is_listening):
-                return watch.ready()
+            if probe.is_ready(listening=watch.is_listening):
+                watch.read()
+                # After a fatal line whoever answers on our port is somebody else, or about to end.
+                if not watch.is_hopeless and isinstance(liveness(server), Alive):
+                    return watch.ready()
             if watch.elapsed >= deadline_s:
                 raise watch.late(deadline_s)
             wait(poll_interval_s)
