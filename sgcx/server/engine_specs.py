@@ -22,6 +22,8 @@ class EngineSpec:
     accelerator: Accelerator
     lock: Path
     minimum_free_bytes: int
+    newest_python: tuple[int, int]
+    """The lock has packages for Python 3.11 up to this one."""
     proof_module: str = "sglang.srt.entrypoints.http_server"
     """What the finished environment must be able to import."""
 
@@ -75,6 +77,7 @@ def list_specs() -> tuple[EngineSpec, ...]:
             accelerator="cpu",
             lock=_LOCKS / "sglang-0.5.10.post1-cpu.txt",
             minimum_free_bytes=4 * _GIB,
+            newest_python=(3, 13),
         ),
         EngineSpec(
             name="sglang-0.5.10.post1-cu129",
@@ -82,6 +85,7 @@ def list_specs() -> tuple[EngineSpec, ...]:
             accelerator="cuda",
             lock=_LOCKS / "sglang-0.5.10.post1-cu129.txt",
             minimum_free_bytes=15 * _GIB,
+            newest_python=(3, 12),
         ),
     )
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from sgcx.errors import UserError
 
 _OLDEST_PYTHON = (3, 11)
-_NEWEST_PYTHON = (3, 13)
 _PROBE = """
 import importlib.util, json, sys
 print(json.dumps([list(sys.version_info[:2]), importlib.util.find_spec("ensurepip") is not None]))
@@ -32,7 +31,7 @@ def check_free_space(path: Path, needed_bytes: int) -> None:
         )
 
 
-def check_python(python: Path) -> None:
+def check_python(python: Path, newest: tuple[int, int]) -> None:
     """Can this Python make an environment that the lock's packages install into?"""
     try:
         probe = subprocess.run(
@@ -41,13 +40,18 @@ def check_python(python: Path) -> None:
     except (OSError, subprocess.SubprocessError) as error:
         raise UserError(f"{python} does not run as a Python interpreter: {error}") from error
     (major, minor), has_ensurepip = json.loads(probe.stdout)
-    if not _OLDEST_PYTHON <= (major, minor) <= _NEWEST_PYTHON:
+    if not _OLDEST_PYTHON <= (major, minor) <= newest:
         raise UserError(
-            f"{python} is Python {major}.{minor}; SGLang's packages are made for Python 3.11, 3.12 and 3.13",
-            hint="Install sgcx with one of them",
+            f"{python} is Python {major}.{minor}; this engine's packages are made for"
+            f" Python {_version(_OLDEST_PYTHON)} to {_version(newest)}",
+            hint="Run sgcx with one of them",
         )
     if not has_ensurepip:
         raise UserError(
             f"{python} cannot make virtual environments: its module ensurepip is missing",
             hint=f"On Debian and Ubuntu: apt install python{major}.{minor}-venv",
         )
+
+
+def _version(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))

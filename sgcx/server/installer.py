@@ -31,7 +31,7 @@ ApplyPatches = Callable[[Path], object]
 
 _PIP = canonicalize_name("pip")
 _TORCH = canonicalize_name("torch")
-# torch's CUDA build names its own triton; SGLang's is installed after it.
+# torch's CUDA build names its own triton; the lock's is put back after it.
 _NOT_CONSTRAINED = frozenset({canonicalize_name("triton")})
 _TORCH_WITH_CUDA_BYTES = 8 << 30
 _PROOF_TIMEOUT_S = 600
@@ -46,7 +46,7 @@ class Installer:
     on_progress: OnProgress
 
     def install(self, base_python: Path) -> None:
-        check_python(base_python)
+        check_python(base_python, self.spec.newest_python)
         check_free_space(self.engine.path, self.spec.minimum_free_bytes)
         shutil.rmtree(self.engine.path, ignore_errors=True)
         self.engine.path.mkdir(parents=True)
@@ -107,22 +107,25 @@ class Installer:
         total = len(lock)
         self._pip(pip, "--no-deps", total=total)
         self._pip(unhashed, "--no-deps", before=len(pip), total=total)
-        if any(package.name == _TORCH for package in unhashed):
-            self._make_torch_importable(unhashed, lock)
         self._pip(hashed, "--no-deps", before=len(pip) + len(unhashed), total=total)
+        torch = [package for package in unhashed if package.name == _TORCH]
+        if torch:
+            self._make_importable(torch, lock, hashed)
 
-    def _make_torch_importable(self, unhashed: list[LockedPackage], lock: tuple[LockedPackage, ...]) -> None:
+    def _make_importable(
+        self, torch: list[LockedPackage], lock: tuple[LockedPackage, ...], hashed: list[LockedPackage]
+    ) -> None:
         """A package index without a CPU build gave the CUDA build, which needs libraries that come as packages."""
-        self._report("prove", 0, 1, "torch")
-        if self._import_failure("torch") is None:
+        self._report("prove", 0, 2, _TORCH)
+        if self._import_failure(_TORCH) is None:
             return
         check_free_space(self.engine.path, _TORCH_WITH_CUDA_BYTES)
         constraints = self.engine.path / "constraints.txt"
         constrained = [package for package in lock if package.name not in _NOT_CONSTRAINED]
         constraints.write_text(render_requirements(constrained, hashes=False), encoding="utf-8")
-        torch = [package for package in unhashed if package.name == _TORCH]
         self._pip(torch, "--constraint", str(constraints))
-        failure = self._import_failure("torch")
+        self._pip(hashed, "--no-deps")
+        failure = self._import_failure(_TORCH)
         if failure is not None:
             raise LaunchFailed(
                 "torch is installed, but cannot be imported", hint="The last lines say why", log_tail=failure
