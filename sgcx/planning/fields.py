@@ -87,12 +87,10 @@ class Fields:
         """Two whole numbers, written `[9, 0]`."""
         wanted = "a list of two whole numbers"
         value = self._take(key, wanted)
-        if not isinstance(value, list) or len(value) != 2:
+        if not isinstance(value, list) or len(value) != 2 or not all(_is_whole(item) for item in value):
             raise self.error(key, wanted, value)
         first, second = value
-        if not isinstance(first, int) or not isinstance(second, int) or isinstance(first or second, bool):
-            raise self.error(key, wanted, value)
-        return first, second
+        return int(first), int(second)
 
     def finish(self) -> None:
         for key in self.table:
@@ -113,6 +111,10 @@ class Fields:
         if value is None:
             raise UserError(f"{self.origin}: `{self.prefix}{key}` is missing", hint=f"It must be {wanted}")
         return value
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _one_of(allowed: tuple[str, ...]) -> str:
