@@ -45,9 +45,13 @@ def load_base_instructions() -> str:
 
 
 def build_catalog(models: Sequence[CatalogModel], *, base_instructions: str | None = None) -> JsonObject:
+    return {"models": catalog_entries(models, base_instructions=base_instructions)}
+
+
+def catalog_entries(models: Sequence[CatalogModel], *, base_instructions: str | None = None) -> list[JsonObject]:
     """The first model has the highest priority: Codex's picker lists it first."""
     instructions = load_base_instructions() if base_instructions is None else base_instructions
-    return {"models": [_entry(model, priority, instructions) for priority, model in enumerate(models, start=1)]}
+    return [_entry(model, priority, instructions) for priority, model in enumerate(models, start=1)]
 
 
 def _entry(model: CatalogModel, priority: int, base_instructions: str) -> JsonObject:
