@@ -65,6 +65,7 @@ def _environment() -> tuple[Decision, ...]:
     return (
         Decision("SGLANG_USE_CPU_ENGINE", "1", "SGLang looks for a GPU otherwise"),
         Decision("OMP_NUM_THREADS", "1", "a tiny model loses more to threads than it gains"),
+        Decision("TORCHDYNAMO_DISABLE", "1", "torch would compile small kernels with a C++ compiler, if there is one"),
         Decision("HF_HUB_OFFLINE", "1", "everything it needs is on this machine"),
         Decision("TRANSFORMERS_OFFLINE", "1", "everything it needs is on this machine"),
         Decision("TOKENIZERS_PARALLELISM", "false", "SGLang forks after the tokenizer is loaded"),
