@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any  # SGLang's objects have no types to name
 
 import torch
+from sglang.srt.layers.attention.torch_native_backend import TorchNativeAttnBackend
 from sglang.srt.models.deepseek_common import attention_backend_handler
 from sglang.srt.models.deepseek_v2 import DeepseekV3ForCausalLM as RealDeepseekV3
 from sglang.srt.server_args import get_global_server_args
 from tokenizers import Tokenizer
 
+from sgcx.rehearsal import prefill_attention
 from sgcx.rehearsal.playback import Playback, Script
 from sgcx.rehearsal.rules import BUILT_IN, SCRIPT_VARIABLE
 
@@ -31,6 +33,7 @@ _CHOSEN = 1e4
 attention_backend_handler.AttentionBackendRegistry.register(
     "torch_native", lambda attention, batch: attention_backend_handler._dispatch_mla_subtype(attention, batch)
 )
+TorchNativeAttnBackend._run_sdpa_forward_extend = prefill_attention.run_extend
 
 
 class _CheckpointTokens:
@@ -80,7 +83,6 @@ class _Director:
 class DeepseekV3ForCausalLM(RealDeepseekV3):  # type: ignore[misc]
     _director: _Director | None = None
 
-    @torch.no_grad()
     def forward(self, input_ids: Any, positions: Any, forward_batch: Any, *rest: Any, **options: Any) -> Any:
         output = super().forward(input_ids, positions, forward_batch, *rest, **options)
         if self._director is None:
