@@ -32,9 +32,9 @@ class ProcessIdentity:
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity | None:
-        """The live process that has this pid now. A zombie is not alive."""
+        """The live process that has this pid now. One that only waits to be reaped is not alive."""
         stat = _read_stat(pid)
-        if stat is None or stat.state in _DEAD_STATES:
+        if stat is None or stat.is_dead:
             return None
         return cls(pid, stat.start_ticks / _TICKS_PER_S, boot_id())
 
@@ -86,7 +86,13 @@ class ProcessIdentity:
 @dataclass(frozen=True, slots=True)
 class _Stat:
     state: str
+    threads: int
     start_ticks: int
+
+    @property
+    def is_dead(self) -> bool:
+        """While other threads are still ending, the zombie is only the first of them: files and locks are held."""
+        return self.state in _DEAD_STATES and self.threads <= 1
 
 
 def _read_stat(pid: int) -> _Stat | None:
@@ -96,4 +102,4 @@ def _read_stat(pid: int) -> _Stat | None:
         return None
     # The command name may hold spaces and brackets: the fields that count come after its last bracket.
     fields = text.rpartition(")")[2].split()
-    return _Stat(state=fields[0], start_ticks=int(fields[19]))
+    return _Stat(state=fields[0], threads=int(fields[17]), start_ticks=int(fields[19]))

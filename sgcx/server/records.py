@@ -151,13 +151,12 @@ def announce_child(server_dir: Path) -> ProcessIdentity:
 
 
 def announced_child(server_dir: Path) -> ProcessIdentity | None:
-    """The child that announced itself here, if it is still alive."""
+    """The child that announced itself here last, alive or not."""
     try:
         text = (server_dir / "child.pid").read_text(encoding="ascii", errors="replace")
     except FileNotFoundError:
         return None
-    identity = ProcessIdentity.parse(text)
-    return identity if identity is not None and identity.is_alive() else None
+    return ProcessIdentity.parse(text)
 
 
 def _parse_record(document: object) -> ServerRecord:

@@ -70,7 +70,7 @@ class StopResult:
 class ServerSurvey:
     """What is true of a server now, whatever its record says.
 
-    `pids` empty and not `locked`: nothing of it is alive, `spawn` will work. `child` is the leader if it lives.
+    Not `alive`: `spawn` will work. `child` is what to `stop`: the leader, or the dead one whose orphans still live.
     """
 
     loaded: LoadedRecord
@@ -113,11 +113,13 @@ def survey(servers_dir: Path, name: str) -> ServerSurvey:
     """Finds a child even if `sgcx up` was killed before it wrote a record, or before the child said a word."""
     loaded = load_record(servers_dir, name)
     directory = servers_dir / name
-    leader = _recorded_leader(loaded) or announced_child(directory)
-    alive = members(directory, leader or (loaded.record.identity if loaded.record else None))
-    if leader is None:
-        leader = next((each for each in alive if os.getsid(each.pid) == each.pid), None)
-    child = None if leader is None else ChildHandle(leader, directory, directory / LOG_NAME)
+    leader = announced_child(directory) or (loaded.record.identity if loaded.record else None)
+    alive = members(directory, leader)
+    if leader is None or not leader.is_alive():
+        unannounced = next((each for each in alive if os.getsid(each.pid) == each.pid), None)
+        # Known only now, so look again: workers that overwrote their environment are found through their leader.
+        leader, alive = (leader, alive) if unannounced is None else (unannounced, members(directory, unannounced))
+    child = None if leader is None or not alive else ChildHandle(leader, directory, directory / LOG_NAME)
     return ServerSurvey(loaded, is_server_locked(directory), child, tuple(each.pid for each in alive))
 
 
@@ -176,11 +178,6 @@ class _Tree:
     def _alive(self) -> list[ProcessIdentity]:
         liveness(self._server)  # reaps the leader if it is our own child
         return [each for each in self._seen.values() if each.is_alive()]
-
-
-def _recorded_leader(loaded: LoadedRecord) -> ProcessIdentity | None:
-    record = loaded.record
-    return record.identity if record is not None and record.identity.is_alive() else None
 
 
 def _launch(

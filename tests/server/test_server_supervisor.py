@@ -181,6 +181,50 @@ def test_a_child_is_found_although_up_was_killed_before_it_wrote_a_record(
     assert not survey(server_dir.parent, "one").alive
 
 
+ENDS_ITS_MAIN_THREAD = """
+import ctypes, os, threading, time
+threading.Thread(target=lambda: time.sleep(600)).start()
+print("up", flush=True)
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)
+"""
+
+
+def test_a_process_lives_until_its_last_thread_has_ended(
+    spawn_child: SpawnChild, until: Until, server_dir: Path
+) -> None:
+    handle = spawn_child(ENDS_ITS_MAIN_THREAD)
+    until(lambda: said(handle, "up"))
+    until(lambda: psutil.Process(handle.identity.pid).status() == psutil.STATUS_ZOMBIE)
+    assert handle.identity.is_alive()
+    assert is_server_locked(server_dir)
+    assert stop(handle).outcome is StopOutcome.GRACEFUL
+    assert not is_server_locked(server_dir)
+
+
+RENAMES_ITSELF = """
+import ctypes, os, signal, sys
+with open("/proc/self/stat") as stat:
+    fields = stat.read().rpartition(")")[2].split()
+start, end = int(fields[47]), int(fields[48])
+ctypes.memset(start, 0, end - start)
+print("up", flush=True)
+signal.pause()
+"""
+STARTS_A_WORKER_THAT_RENAMES_ITSELF = f"""
+import signal, subprocess, sys
+subprocess.Popen([sys.executable, "-c", {RENAMES_ITSELF!r}])
+signal.pause()
+"""
+
+
+def test_a_worker_that_overwrote_its_environment_is_found_without_record_or_announcement(
+    spawn_child: SpawnChild, until: Until, server_dir: Path
+) -> None:
+    handle = spawn_child(STARTS_A_WORKER_THAT_RENAMES_ITSELF)
+    until(lambda: said(handle, "up"))
+    assert len(survey(server_dir.parent, "one").pids) == 2
+
+
 def test_a_server_that_never_was_is_not_alive(tmp_path: Path) -> None:
     found = survey(tmp_path, "one")
     assert not found.alive and found.child is None
