@@ -17,7 +17,8 @@ _SESSIONS_IN_CACHE = 2
 def build_cpu_plan(profile: Profile, wishes: Wishes) -> LaunchPlan:
     context_length = wishes.context_length or profile.max_context_length
     max_running_requests = wishes.concurrency or _MAX_RUNNING_REQUESTS
-    max_total_tokens = context_length * _SESSIONS_IN_CACHE
+    sessions = max(_SESSIONS_IN_CACHE, wishes.concurrency or 0)
+    max_total_tokens = context_length * sessions
     return LaunchPlan(
         profile=profile,
         accelerator="cpu",
@@ -50,7 +51,9 @@ def _engine_decisions() -> tuple[Decision, ...]:
 def _size_decisions(context_length: int, max_total_tokens: int, max_running_requests: int) -> tuple[Decision, ...]:
     return (
         Decision("context_length", context_length, "room for a Codex session of sixty turns"),
-        Decision("max_total_tokens", max_total_tokens, f"{_SESSIONS_IN_CACHE} full sessions stay cached"),
+        Decision(
+            "max_total_tokens", max_total_tokens, f"{max_total_tokens // context_length} full sessions stay cached"
+        ),
         Decision("mem_fraction_static", 0.1, "max_total_tokens sets the cache; this keeps the rest small"),
         Decision("chunked_prefill_size", 4096, "a long prompt is read in steps, so that others get a turn"),
         Decision("max_running_requests", max_running_requests, "each is light"),

@@ -8,7 +8,9 @@ DRIVER_FLOOR = (525, 60, 13)
 
 
 def driver_is_too_old(driver_version: str) -> bool:
-    return parse_driver_version(driver_version) < DRIVER_FLOOR
+    """A version that cannot be read is given the benefit of the doubt."""
+    numbers = parse_driver_version(driver_version)
+    return bool(numbers) and numbers < DRIVER_FLOOR
 
 
 def parse_driver_version(driver_version: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sgcx.errors import UserError
+from sgcx.planning.driver import driver_is_too_old
 from sgcx.planning.memory import GIB
 from sgcx.planning.plan import Decision, LaunchPlan, Refusal, Wishes
 from sgcx.planning.planner import plan
@@ -140,6 +141,14 @@ def test_a_driver_too_old_is_refused_by_name_before_memory_is_looked_at() -> Non
     assert refusal.nearest == ("rehearsal",)
 
 
+@pytest.mark.parametrize(
+    ("version", "too_old"),
+    [("525.60.13", False), ("525.60.12", True), ("580.159.04", False), ("525.60", True), ("unknown", False)],
+)
+def test_driver_versions_are_compared_number_by_number(version: str, too_old: bool) -> None:
+    assert driver_is_too_old(version) is too_old
+
+
 def test_weights_that_the_gpu_cannot_compute_with_are_refused_by_compute_capability() -> None:
     assert "compute capability 8.9" in refused("8xA100", "deepseek-r1").reason
 
@@ -245,6 +254,13 @@ def test_a_rehearsal_is_planned_for_the_cpu_on_every_machine(name: str) -> None:
     assert decision(result, "device").value == "cpu"
     assert decision(result, "attention_backend").value == "torch_native"
     assert decision(result, "SGLANG_USE_CPU_ENGINE").value == "1"
+
+
+def test_a_rehearsal_caches_as_many_sessions_as_are_asked_for() -> None:
+    result = planned("cpu_only", "rehearsal", Wishes(context_length=65_536, concurrency=8))
+
+    assert result.max_total_num_tokens == 8 * 65_536
+    assert decision(result, "max_running_requests").value == 8
 
 
 def test_a_rehearsal_on_a_gpu_is_no_wish_that_can_be_granted() -> None:
