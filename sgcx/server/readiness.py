@@ -50,7 +50,8 @@ def wait_ready(
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[float], None] = time.sleep,
 ) -> Ready:
-    """`health` answers True or 200 when the server is ready, and anything else while it is not.
+    """`health` answers True or 200 when the server is ready, anything else while it is not; a refused connection
+    is such an answer, no exception.
 
     Raises LaunchFailed when the child ends, cannot recover, or is not ready in `deadline_s`. It ends nothing.
     """
