@@ -12,12 +12,12 @@ the last character, so that a turn renders to the text that the model generated 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from sgcx.dialects.markers import find_first, held_back
+from sgcx.dialects.turns import ChatMessages, called_function, plain_text
 from sgcx.responses.deltas import (
     EngineDelta,
     ReasoningDelta,
@@ -38,7 +38,6 @@ from sgcx.responses.items import (
     TextPart,
     ToolOutput,
 )
-from sgcx.responses.tools import CUSTOM_INPUT, exposed_name
 from sgcx.responses.wire import JsonObject, JsonValue
 
 THINK_BEGIN = "<think>"
@@ -49,7 +48,6 @@ CALL_BEGIN = "<|tool_call_begin|>"
 ARGUMENTS_BEGIN = "<|tool_call_argument_begin|>"
 CALL_END = "<|tool_call_end|>"
 
-IMAGE_NOTE = "[image left out: this model reads text only]"
 _CALL_PREFIX = "functions."
 
 _State = Literal["reasoning", "content", "section", "id", "arguments"]
@@ -181,92 +179,44 @@ def tool_name(call_id: str) -> str:
 
 
 @dataclass(slots=True)
-class _Assistant:
-    """One assistant turn while its items come in: reasoning, then text, then calls."""
-
-    reasoning: list[str] = field(default_factory=list)
-    content: list[str] = field(default_factory=list)
-    calls: list[JsonObject] = field(default_factory=list)
-
-    def message(self) -> JsonObject:
-        message: dict[str, JsonValue] = {"role": "assistant", "content": "".join(self.content)}
-        if self.reasoning:
-            message["reasoning_content"] = "".join(self.reasoning)
-        if self.calls:
-            message["tool_calls"] = self.calls
-        return message
-
-
-@dataclass(slots=True)
 class _Writer:
     images: bool
-    _messages: list[JsonObject] = field(default_factory=list)
-    _turn: _Assistant | None = None
+    _chat: ChatMessages = field(default_factory=ChatMessages)
     _canonical_ids: dict[str, str] = field(default_factory=dict)
     _calls: int = 0
 
     def add(self, item: InputItem) -> None:
         match item:
             case Message(role="assistant", content=content):
-                turn = self._turn_for(after_calls=False)
-                turn.content.append("".join(self._plain(part) for part in content))
+                self._chat.add_text(plain_text(content))
             case Message(role=role, content=content):
-                self._flush()
                 shown = "system" if role == "developer" else role
-                self._messages.append({"role": shown, "content": self._content(content)})
+                self._chat.add_message({"role": shown, "content": self._content(content)})
             case Reasoning(text):
-                self._reasoning(text)
-            case FunctionCall(call_id, name, namespace, arguments):
-                self._call(call_id, exposed_name(name, namespace), arguments)
-            case CustomToolCall(call_id, name, namespace, text):
-                arguments = json.dumps({CUSTOM_INPUT: text}, ensure_ascii=False)
-                self._call(call_id, exposed_name(name, namespace), arguments)
+                self._chat.add_reasoning(text)
+            case FunctionCall() | CustomToolCall():
+                self._call(item)
             case ToolOutput(call_id, output):
-                self._flush()
                 shown_id = self._canonical_ids.get(call_id, call_id)
-                self._messages.append({"role": "tool", "tool_call_id": shown_id, "content": self._content(output)})
+                self._chat.add_message({"role": "tool", "tool_call_id": shown_id, "content": self._content(output)})
             case _:
                 assert_never(item)
 
     def close(self) -> list[JsonObject]:
-        self._flush()
-        return self._messages
+        return self._chat.close()
 
-    def _flush(self) -> None:
-        if self._turn is not None:
-            self._messages.append(self._turn.message())
-            self._turn = None
-
-    def _turn_for(self, *, after_calls: bool) -> _Assistant:
-        """The turn that takes the next item; text never follows a call within one turn."""
-        if self._turn is not None and self._turn.calls and not after_calls:
-            self._flush()
-        if self._turn is None:
-            self._turn = _Assistant()
-        return self._turn
-
-    def _reasoning(self, text: str) -> None:
-        if self._turn is not None and (self._turn.content or self._turn.calls):
-            self._flush()
-        self._turn_for(after_calls=False).reasoning.append(text)
-
-    def _call(self, call_id: str, name: str, arguments: str) -> None:
-        canonical = f"{_CALL_PREFIX}{name}:{self._calls}"
+    def _call(self, call: FunctionCall | CustomToolCall) -> None:
+        function = called_function(call)
+        canonical = f"{_CALL_PREFIX}{function['name']}:{self._calls}"
         self._calls += 1
-        self._canonical_ids[call_id] = canonical
-        function: JsonObject = {"name": name, "arguments": arguments}
-        turn = self._turn_for(after_calls=True)
-        turn.calls.append({"id": canonical, "type": "function", "function": function})
+        self._canonical_ids[call.call_id] = canonical
+        self._chat.add_call(canonical, function)
 
     def _content(self, parts: Sequence[Part]) -> JsonValue:
         """One string where there is only text: templates print that verbatim."""
         if not self.images or not any(isinstance(part, ImagePart) for part in parts):
-            return "".join(self._plain(part) for part in parts)
+            return plain_text(parts)
         return [_chat_part(part) for part in parts]
-
-    @staticmethod
-    def _plain(part: Part) -> str:
-        return part.text if isinstance(part, TextPart) else IMAGE_NOTE
 
 
 def _chat_part(part: Part) -> JsonObject:

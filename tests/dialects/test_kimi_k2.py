@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgcx.dialects.kimi_k2 import IMAGE_NOTE, KimiK2, KimiReader, tool_name
+from sgcx.dialects.kimi_k2 import KimiK2, KimiReader, tool_name
+from sgcx.dialects.turns import IMAGE_NOTE
 from sgcx.responses.deltas import ReasoningDelta, TextDelta, ToolCallArguments, ToolCallFinished, ToolCallStarted
 from sgcx.responses.items import (
     CustomToolCall,
