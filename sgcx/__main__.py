@@ -4,9 +4,9 @@ from __future__ import annotations
 
 
 def main() -> None:
-    from sgcx.cli.app import app
+    from sgcx.cli.app import run
 
-    app()
+    run()
 
 
 if __name__ == "__main__":

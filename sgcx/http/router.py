@@ -38,7 +38,7 @@ class Endpoint:
     """In SGLang's process the engine hangs on the app of the HTTP request."""
     dialect: Dialect
     model: ServedModel
-    catalog: tuple[JsonObject, ...]
+    catalog: tuple[Mapping[str, object], ...]
     """The model's entries in Codex's own catalog format."""
     heartbeat_s: float = 10.0
     peek_s: float = 2.0

@@ -26,6 +26,8 @@ class ServedModel:
     name: str
     context_length: int
     images: bool
+    always_thinks: bool
+    """The model has no instant mode, so a request cannot switch thinking off."""
     thinking_sampling: Sampling
     instant_sampling: Sampling
 
@@ -40,7 +42,8 @@ def build_engine_request(
             param="model",
             code="model_not_found",
         )
-    sampling = model.thinking_sampling if request.thinking else model.instant_sampling
+    thinking = request.thinking or model.always_thinks
+    sampling = model.thinking_sampling if thinking else model.instant_sampling
     may_call = request.tool_choice != "none"
     messages = dialect.messages(_conversation(request, may_call), images=model.images)
     if not messages:
@@ -49,12 +52,12 @@ def build_engine_request(
         request_id=request_id,
         messages=tuple(messages),
         tools=request.tools.chat_tools() if may_call else (),
-        template_arguments=dialect.template_arguments(thinking=request.thinking),
+        template_arguments=dialect.template_arguments(thinking=thinking),
         temperature=sampling.temperature if request.temperature is None else request.temperature,
         top_p=sampling.top_p if request.top_p is None else request.top_p,
         max_new_tokens=request.max_output_tokens,
         json_schema=_constraint(request, may_call),
-        thinking=request.thinking,
+        thinking=thinking,
     )
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 from sgcx.errors import UserError
-from sgcx.responses.wire import JsonObject
+from sgcx.planning.profile import Dialect
 
-DialectName = Literal["kimi_k2"]
-
+CONFIG_NAME = "child.json"
 CONFIG_VARIABLE = "SGCX_CHILD_CONFIG"
 """Names the file, in the child's environment."""
 
@@ -21,16 +21,17 @@ class ChildConfig:
     """`sglang_argv`: SGLang's own arguments. `api_key_path`: None serves without a key."""
 
     sglang_argv: tuple[str, ...]
-    dialect: DialectName
+    dialect: Dialect
     served_model_name: str
     context_length: int
     images: bool
+    always_thinks: bool
     thinking_temperature: float
     thinking_top_p: float
     instant_temperature: float
     instant_top_p: float
     api_key_path: str | None
-    catalog: tuple[JsonObject, ...]
+    catalog: tuple[Mapping[str, object], ...]
     heartbeat_s: float = 10.0
 
     def to_json(self) -> str:

@@ -14,10 +14,11 @@ from starlette.requests import Request
 from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.engines.sglang import SglangEngine
 from sgcx.http.router import Endpoint, create_router
+from sgcx.planning.profile import Dialect as DialectName
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import Engine
 from sgcx.responses.prompt import Sampling, ServedModel
-from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig, DialectName, load_child_config
+from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig, load_child_config
 
 _DIALECTS: dict[DialectName, Dialect] = {"kimi_k2": KimiK2()}
 
@@ -35,6 +36,7 @@ def build_endpoint(config: ChildConfig) -> Endpoint:
             name=config.served_model_name,
             context_length=config.context_length,
             images=config.images,
+            always_thinks=config.always_thinks,
             thinking_sampling=Sampling(config.thinking_temperature, config.thinking_top_p),
             instant_sampling=Sampling(config.instant_temperature, config.instant_top_p),
         ),

@@ -20,7 +20,7 @@ from sgcx.http.router import Endpoint, create_router
 from sgcx.responses.deltas import Finished, TextDelta, ToolCallArguments, ToolCallFinished, ToolCallStarted, Usage
 from sgcx.responses.prompt import Sampling, ServedModel
 
-MODEL = ServedModel("m", 1000, False, Sampling(1.0, 0.95), Sampling(0.6, 0.95))
+MODEL = ServedModel("m", 1000, False, False, Sampling(1.0, 0.95), Sampling(0.6, 0.95))
 
 
 class PlayedEngine:

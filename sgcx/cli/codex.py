@@ -1,0 +1,85 @@
+"""`sgcx codex-config` and `sgcx codex`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sgcx.cli.options import Json, ServerName, Yes
+
+if TYPE_CHECKING:
+    from sgcx.paths import Paths
+
+
+def register(app: typer.Typer) -> None:
+    app.command("codex-config")(codex_config)
+    app.command(
+        "codex", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    )(codex)
+
+
+def codex_config(
+    name: ServerName = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Take back what was written.")] = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Point Codex at a server: its own profile file and model catalog, nothing else."""
+    from sgcx.paths import Paths
+
+    paths = Paths.from_environment()
+    if undo:
+        _undo(paths, as_json=json)
+    else:
+        _write(paths, name, yes=yes, as_json=json)
+
+
+def _write(paths: Paths, name: str | None, *, yes: bool, as_json: bool) -> None:
+    from sgcx.cli import render
+    from sgcx.cli.prompts import confirm
+    from sgcx.workflows.codex import plan_codex_config, write_codex_config
+    from sgcx.workflows.servers import pick
+
+    change = plan_codex_config(pick(paths, name), paths)
+    files = [str(file.path) for file in change.changes.files]
+    if files:
+        if not as_json:
+            render.stdout().print(change.changes.diff, markup=False)
+        if not confirm("Write this?", yes=yes):
+            raise typer.Exit(1)
+        write_codex_config(change, paths)
+    if as_json:
+        render.print_json({"written": files, "home": str(change.home)})
+    elif files:
+        render.note("Written. Run `sgcx codex`, or `codex -p sgcx`; `sgcx codex-config --undo` takes it back")
+    else:
+        render.note("Codex is configured for this server already")
+
+
+def _undo(paths: Paths, *, as_json: bool) -> None:
+    from sgcx.cli import render
+    from sgcx.workflows.codex import undo_codex_config
+
+    undone = undo_codex_config(paths)
+    if as_json:
+        render.print_json([{"path": str(file.path), "outcome": file.outcome} for file in undone])
+    elif undone:
+        for file in undone:
+            render.note(f"{file.outcome}: {file.path}")
+    else:
+        render.note("There is nothing to undo")
+
+
+def codex(context: typer.Context) -> None:
+    """Run Codex on the server. All arguments are Codex's own: sgcx codex exec "fix the tests"."""
+    import os
+
+    from sgcx.codex.runner import build_command, build_environment, exec_codex, require_codex
+    from sgcx.errors import UserError
+    from sgcx.workflows.codex import is_configured
+
+    if not is_configured():
+        raise UserError("Codex has not been pointed at a server", hint="Run `sgcx codex-config` first")
+    command = build_command(require_codex(os.environ), context.args)
+    exec_codex(command, build_environment(os.environ))

@@ -1,0 +1,33 @@
+"""`sgcx down`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sgcx.cli.options import Json, ServerName
+
+
+def register(app: typer.Typer) -> None:
+    app.command("down")(down)
+
+
+def down(
+    name: ServerName = None,
+    deadline: Annotated[float, typer.Option(min=0, help="Seconds for running answers to finish.")] = 30,
+    json: Json = False,
+) -> None:
+    """Stop a server: answers that run may finish, then everything it started ends."""
+    from sgcx.cli import render
+    from sgcx.paths import Paths
+    from sgcx.workflows.down import down_record
+    from sgcx.workflows.servers import pick
+
+    paths = Paths.from_environment()
+    result = down_record(paths, pick(paths, name), deadline_s=deadline)
+    outcome, seconds = result.stopped.outcome.value, result.stopped.seconds
+    if json:
+        render.print_json({"name": result.name, "outcome": outcome, "seconds": round(seconds, 1)})
+    else:
+        render.note(f"{result.name} is down ({outcome.replace('_', ' ')}, {seconds:.1f} s)")

@@ -1,0 +1,93 @@
+"""Shows a launch while it goes on: bars on a terminal, one line per stage elsewhere."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from sgcx.server.install_progress import InstallProgress
+from sgcx.server.launch_progress import StageChange
+from sgcx.workflows.up import Step, UpEvent
+
+_INSTALL_LABELS = {
+    "create": "Creating the engine's environment",
+    "download": "Downloading packages",
+    "install": "Unpacking packages",
+    "patch": "Patching SGLang",
+    "prove": "Proving that it imports",
+}
+_MIB = 1 << 20
+
+
+class LaunchDisplay:
+    """`feed` takes the workflow's events. `quiet` shows nothing, for --json."""
+
+    def __init__(self, console: Console, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._console = console
+        self._label = ""
+        self._task: TaskID | None = None
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[detail]}"))
+        self._bars = (
+            None if quiet or not console.is_terminal else Progress(*columns, TimeElapsedColumn(), console=console)
+        )
+
+    def __enter__(self) -> LaunchDisplay:
+        if self._bars is not None:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bars is None:
+            return
+        if error is None and self._task is not None:
+            self._finish_task(self._bars)
+        self._bars.stop()
+
+    def feed(self, event: UpEvent) -> None:
+        match event:
+            case Step(label):
+                self._show(label, None, None, "")
+            case InstallProgress():
+                self._show(_INSTALL_LABELS[event.stage], event.done, event.total, _detail(event))
+            case StageChange():
+                self._show(event.label, event.done, event.total, "")
+
+    def _show(self, label: str, done: int | None, total: int | None, detail: str) -> None:
+        if self._quiet:
+            return
+        if self._bars is None:
+            if label != self._label:
+                self._console.print(label)
+        else:
+            self._update(self._bars, label, done, total, detail)
+        self._label = label
+
+    def _update(self, bars: Progress, label: str, done: int | None, total: int | None, detail: str) -> None:
+        if label != self._label:
+            if self._task is not None:
+                self._finish_task(bars)
+            self._task = bars.add_task(label, total=total, detail="")
+        assert self._task is not None
+        bars.update(self._task, total=total, completed=done or 0, detail=detail)
+
+    def _finish_task(self, bars: Progress) -> None:
+        assert self._task is not None
+        bars.update(self._task, total=1, completed=1, detail="")
+
+
+def _bars(console: Console) -> Progress:
+    detail = TextColumn("{task.fields[detail]}")
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn(), detail, console=console
+    )
+
+
+def _detail(progress: InstallProgress) -> str:
+    if progress.bytes_total:
+        return f"{progress.detail}  {progress.bytes_done // _MIB}/{progress.bytes_total // _MIB} MiB"
+    return progress.detail

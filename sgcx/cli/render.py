@@ -1,0 +1,71 @@
+"""Results on screen. Data goes to stdout, everything else to stderr, so that output can be piped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sgcx.errors import LaunchFailed, SgcxError
+
+GIB = 1 << 30
+
+
+def stdout() -> Console:
+    return Console(soft_wrap=True, highlight=False)
+
+
+def stderr() -> Console:
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def print_json(document: object) -> None:
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+    shown = list(pairs)
+    width = max((len(name) for name, _ in shown), default=0)
+    console = stdout()
+    for name, value in shown:
+        console.print(f"[bold]{escape(name.ljust(width))}[/bold]  {escape(value)}")
+
+
+def note(text: str) -> None:
+    stderr().print(escape(text))
+
+
+def warn(text: str) -> None:
+    stderr().print(f"[yellow]warning:[/yellow] {escape(text)}")
+
+
+def render_error(error: SgcxError, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"error": {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}})
+        return
+    console = stderr()
+    if isinstance(error, LaunchFailed):
+        for line in error.log_tail:
+            console.print(f"[dim]{escape(line)}[/dim]")
+    console.print(f"[red]error:[/red] {escape(error.message)}")
+    if isinstance(error, LaunchFailed) and error.log_path:
+        console.print(f"log:   {escape(error.log_path)}")
+    if error.hint:
+        console.print(f"\n[bold]hint:[/bold] {escape(error.hint)}")
+
+
+def gib(count: int) -> str:
+    return f"{count / GIB:.1f} GiB"

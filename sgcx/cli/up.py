@@ -1,0 +1,138 @@
+"""`sgcx up`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sgcx.cli.options import Json, Yes
+
+if TYPE_CHECKING:
+    from sgcx.paths import Paths
+    from sgcx.planning.plan import LaunchPlan
+    from sgcx.workflows.up import UpOptions, UpResult
+
+
+def register(app: typer.Typer) -> None:
+    app.command("up")(up)
+
+
+def up(
+    profile: Annotated[str, typer.Argument(help="What to serve: see `sgcx profiles`.")],
+    name: Annotated[str | None, typer.Option(help="The server's name; the profile's unless given.")] = None,
+    context: Annotated[int | None, typer.Option(help="Context length in tokens.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Requests that run at the same time.")] = None,
+    gpus: Annotated[str | None, typer.Option(help="GPU indices, as 0,1,2,3.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 30000,
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="Serve without an API key.")] = False,
+    script: Annotated[Path | None, typer.Option(help="Rules of your own for the rehearsal.")] = None,
+    deadline: Annotated[float, typer.Option(min=1, help="Seconds until it must be ready.")] = 3600,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay, show the log, stop it on Ctrl-C.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show plan, arguments and environment; start nothing.")
+    ] = False,
+    hardware: Annotated[Path | None, typer.Option(help="Plan for a recorded machine; only with --dry-run.")] = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Plan, install what is missing, start the server and wait until it answers."""
+    from sgcx.cli import plan_view, render
+    from sgcx.cli.prompts import confirm
+    from sgcx.errors import UserError
+    from sgcx.paths import Paths
+    from sgcx.planning.plan import LaunchPlan, Wishes
+    from sgcx.workflows.planning import make_plan
+    from sgcx.workflows.up import UpOptions, launch_command
+
+    if hardware is not None and not dry_run:
+        raise UserError("--hardware plans for another machine", hint="Add --dry-run")
+    paths = Paths.from_environment()
+    wishes = Wishes(context_length=context, concurrency=concurrency, gpus=_indices(gpus))
+    planned = make_plan(profile, wishes, paths=paths, hardware_file=hardware)
+    plan = planned.outcome
+    if not isinstance(plan, LaunchPlan):
+        raise UserError(plan.message, hint=plan.hint)
+    options = UpOptions(
+        name=name or profile, host=host, port=port, authentication=not no_auth, script=script, deadline_s=deadline
+    )
+    if no_auth and host not in ("127.0.0.1", "localhost", "::1"):
+        render.warn(f"without a key, everybody who reaches {host}:{port} can use this server")
+    if dry_run:
+        plan_view.show_dry_run(plan, launch_command(plan, options, paths), as_json=json)
+        return
+    if not plan.profile.scripted:
+        plan_view.show_plan(plan, quiet=json)
+        if not confirm("Start it?", yes=yes):
+            raise typer.Exit(1)
+    result = _run(plan, options, paths, quiet=json)
+    _show(result, as_json=json)
+    if foreground:
+        _stay(result)
+
+
+def _run(plan: LaunchPlan, options: UpOptions, paths: Paths, *, quiet: bool) -> UpResult:
+    from sgcx.cli.progress import LaunchDisplay
+    from sgcx.cli.render import stderr
+    from sgcx.workflows.up import up as start
+
+    with LaunchDisplay(stderr(), quiet=quiet) as display:
+        return start(plan, options, paths=paths, on_event=display.feed)
+
+
+def _show(result: UpResult, *, as_json: bool) -> None:
+    from sgcx.cli import render
+
+    record = result.record
+    if as_json:
+        render.print_json(
+            {
+                "name": record.name,
+                "base_url": record.base_url,
+                "model": record.served_model_name,
+                "api_key_file": str(result.api_key_path) if result.api_key_path else None,
+                "context_length": record.context_length,
+                "already_running": result.already_running,
+                "scripted": result.scripted,
+                "pid": record.pid,
+                "log": record.log_path,
+                "stage_seconds": {stage: round(seconds, 1) for stage, seconds in result.stage_seconds},
+            }
+        )
+        return
+    if result.already_running:
+        render.note(f"{record.name} is running already")
+    render.print_pairs(
+        [
+            ("Endpoint", record.base_url),
+            ("Model", record.served_model_name),
+            ("Key", f"in {result.api_key_path}" if result.api_key_path else "none is asked for"),
+            ("Next", "sgcx codex-config, then sgcx codex"),
+        ]
+    )
+    if result.scripted:
+        render.note("The rehearsal model is scripted: it is no language model and knows only a few tasks")
+
+
+def _stay(result: UpResult) -> None:
+    from sgcx.cli.logs import show_log
+    from sgcx.paths import Paths
+    from sgcx.workflows.down import down_record
+
+    try:
+        show_log(Path(result.record.log_path), follow=True, lines=0)
+    except KeyboardInterrupt:
+        down_record(Paths.from_environment(), result.record)
+
+
+def _indices(text: str | None) -> tuple[int, ...] | None:
+    from sgcx.errors import UserError
+
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UserError(f"--gpus {text!r} is no list of GPU indices", hint="Write it as 0,1,2,3") from None

@@ -1,0 +1,80 @@
+"""What a launch needs on disk: the engine environment, and for the rehearsal its checkpoint."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sgcx.engines.patches.patching import SglangPatcher
+from sgcx.errors import LaunchFailed, UserError
+from sgcx.paths import Paths
+from sgcx.planning.plan import LaunchPlan
+from sgcx.rehearsal.checkpoint import checkpoint_is_current
+from sgcx.rehearsal.rules import load_script
+from sgcx.server.environment import EngineDirectory, EngineSpec, EngineStatus, inspect, install, list_specs
+from sgcx.server.install_progress import InstallProgress
+from sgcx.server.overlay import RUNNING_SGCX, engine_environment, write_overlay
+
+_CHECKPOINT_TIMEOUT_S = 600
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRuntime:
+    """How to run Python inside an engine: its interpreter and the whole environment for it."""
+
+    spec: EngineSpec
+    python: Path
+    environment: dict[str, str]
+
+
+def engine_for(plan: LaunchPlan) -> EngineSpec:
+    for spec in list_specs():
+        if (spec.sglang_version, spec.accelerator) == (plan.sglang_version, plan.accelerator):
+            return spec
+    raise UserError(f"sgcx has no engine for SGLang {plan.sglang_version} on {plan.accelerator}")
+
+
+def provision_engine(spec: EngineSpec, paths: Paths, on_progress: Callable[[InstallProgress], None]) -> EngineRuntime:
+    """Installs or completes the engine, and makes sure of its patches."""
+    engine = EngineDirectory.of(spec, paths.engines)
+    patcher = SglangPatcher()
+    if inspect(spec, paths.engines).status is EngineStatus.READY:
+        site_packages = engine.site_packages()
+        if site_packages is not None:
+            patcher.apply_to(site_packages)
+    else:
+        state = install(spec, paths.engines, patcher=patcher, on_progress=on_progress)
+        if state.status is not EngineStatus.READY:
+            raise LaunchFailed(f"The engine {spec.name} is not ready: {state.reason}", log_path=str(engine.pip_log))
+    overlay = write_overlay(engine.path, RUNNING_SGCX, spec.accelerator)
+    return EngineRuntime(spec, engine.python, engine_environment(spec.accelerator, overlay))
+
+
+def provision_rehearsal(runtime: EngineRuntime, directory: Path) -> None:
+    """Makes the scripted checkpoint, unless this version of sgcx has made it before."""
+    if checkpoint_is_current(directory):
+        return
+    command = [str(runtime.python), "-m", "sgcx.rehearsal.checkpoint", str(directory)]
+    made = subprocess.run(
+        command,
+        env=runtime.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_CHECKPOINT_TIMEOUT_S,
+    )
+    if made.returncode != 0:
+        lines = tuple(made.stderr.splitlines()[-20:])
+        raise LaunchFailed(
+            "The rehearsal checkpoint could not be made",
+            hint=f"`sgcx engine repair {runtime.spec.name}` mends a damaged engine",
+            log_tail=lines,
+        )
+
+
+def check_script(path: Path) -> Path:
+    """A script that the rehearsal can follow, as an absolute path."""
+    load_script(path)
+    return path.absolute()

@@ -1,0 +1,292 @@
+"""`sgcx up`: a plan becomes a server that answers. Every step can be interrupted, and run again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import httpx
+
+from sgcx.codex.catalog import catalog_entries
+from sgcx.errors import LaunchFailed, UserError
+from sgcx.paths import Paths
+from sgcx.planning.argv import build_argv, build_environment
+from sgcx.planning.plan import LaunchPlan
+from sgcx.planning.profile import HubCheckpoint, Profile
+from sgcx.rehearsal.rules import SCRIPT_VARIABLE
+from sgcx.server.api_key import ensure_api_key
+from sgcx.server.atomic_write import write_atomically
+from sgcx.server.child_config import CONFIG_NAME, ChildConfig
+from sgcx.server.install_progress import InstallProgress
+from sgcx.server.launch_progress import LaunchFacts, StageChange
+from sgcx.server.locks import hold_up_lock
+from sgcx.server.ports import free_port, require_free_port
+from sgcx.server.readiness import Ready, wait_ready
+from sgcx.server.records import ServerRecord, ServerState, load_record, save_record, server_dir
+from sgcx.server.supervisor import ChildHandle, spawn, stop, survey
+from sgcx.workflows.catalog import catalog_model
+from sgcx.workflows.provision import (
+    EngineRuntime,
+    check_script,
+    engine_for,
+    provision_engine,
+    provision_rehearsal,
+)
+from sgcx.workflows.servers import probe, view
+
+_FAILED_LAUNCH_STOP_S = 10.0
+_SCRIPTED_MODELS = "sgcx.rehearsal.sglang_models"
+"""The package from which SGLang takes its model classes, the scripted one among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage of the work that has no progress of its own."""
+
+    label: str
+
+
+UpEvent: TypeAlias = Step | InstallProgress | StageChange
+OnEvent: TypeAlias = Callable[[UpEvent], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpOptions:
+    """`port` 0 takes any free one. `name` distinguishes servers; the profile's name unless the user has another."""
+
+    name: str
+    host: str = "127.0.0.1"
+    port: int = 30000
+    authentication: bool = True
+    script: Path | None = None
+    deadline_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpResult:
+    record: ServerRecord
+    api_key_path: Path | None
+    already_running: bool
+    scripted: bool
+    facts: LaunchFacts = field(default_factory=LaunchFacts)
+    stage_seconds: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchCommand:
+    """What `--dry-run` shows: SGLang's arguments, and the environment on top of the user's."""
+
+    argv: tuple[str, ...]
+    environment: dict[str, str]
+
+
+def launch_command(plan: LaunchPlan, options: UpOptions, paths: Paths) -> LaunchCommand:
+    profile = plan.profile
+    model_path = (
+        profile.checkpoint.repository
+        if isinstance(profile.checkpoint, HubCheckpoint)
+        else str(_rehearsal_directory(paths))
+    )
+    argv = build_argv(
+        plan,
+        model_path=model_path,
+        served_model_name=profile.served_model_name,
+        host=options.host,
+        port=options.port,
+    )
+    environment = build_environment(plan)
+    if profile.scripted:
+        environment["SGLANG_EXTERNAL_MODEL_PACKAGE"] = _SCRIPTED_MODELS
+        if options.script is not None:
+            environment[SCRIPT_VARIABLE] = str(check_script(options.script))
+    return LaunchCommand(argv, environment)
+
+
+def up(plan: LaunchPlan, options: UpOptions, *, paths: Paths, on_event: OnEvent) -> UpResult:
+    """Raises UserError or LaunchFailed; what it had started is stopped then."""
+    directory = server_dir(paths.servers, options.name)
+    if options.script is not None:
+        check_script(options.script)
+    with hold_up_lock(directory):
+        running = _already_there(plan, options, paths, on_event)
+        if running is not None:
+            return running
+        return _launch(plan, options, directory, paths, on_event)
+
+
+def _already_there(plan: LaunchPlan, options: UpOptions, paths: Paths, on_event: OnEvent) -> UpResult | None:
+    """The server, if an earlier `up` started it; also one that had no time to wait for it."""
+    record = load_record(paths.servers, options.name).record
+    found = survey(paths.servers, options.name)
+    if not found.alive:
+        return None
+    if found.child is None or record is None or record.pid != found.child.identity.pid:
+        # An `up` that was killed between starting a child and recording it, or workers without their leader.
+        on_event(Step("Stopping what an interrupted start left behind"))
+        _stop_leftovers(found.child, record)
+        return None
+    if record.profile != plan.profile.name:
+        raise UserError(
+            f"The server {record.name!r} is running the profile {record.profile!r}",
+            hint=f"Stop it with `sgcx down {record.name}`, or start this one beside it with --name",
+        )
+    current = view(paths, record).record
+    if current.state is ServerState.RUNNING:
+        return _result(current, plan.profile, options, paths, already_running=True)
+    return _wait(current, found.child, plan.profile, options, paths, on_event)
+
+
+def _stop_leftovers(child: ChildHandle | None, record: ServerRecord | None) -> None:
+    target = child or record
+    if target is None or stop(target, deadline_s=_FAILED_LAUNCH_STOP_S).leftover_pids:
+        raise UserError(
+            "Processes of an interrupted start cannot be stopped", hint="`sgcx status` and `sgcx down` say more"
+        )
+
+
+def _launch(plan: LaunchPlan, options: UpOptions, directory: Path, paths: Paths, on_event: OnEvent) -> UpResult:
+    if options.port == 0:
+        options = replace(options, port=free_port(options.host))
+    require_free_port(options.host, options.port)
+    on_event(Step("Checking the engine"))
+    spec = engine_for(plan)
+    runtime = provision_engine(spec, paths, on_event)
+    if plan.profile.scripted:
+        on_event(Step("Making the rehearsal checkpoint"))
+        provision_rehearsal(runtime, _rehearsal_directory(paths))
+    child = _start_child(plan, options, directory, runtime, paths)
+    record = _record(plan, options, child, runtime)
+    save_record(paths.servers, record)
+    return _wait(record, child, plan.profile, options, paths, on_event)
+
+
+def _start_child(
+    plan: LaunchPlan, options: UpOptions, directory: Path, runtime: EngineRuntime, paths: Paths
+) -> ChildHandle:
+    command = launch_command(plan, options, paths)
+    if options.authentication:
+        ensure_api_key(paths.api_key)
+    config = _child_config(plan, command, paths.api_key if options.authentication else None)
+    config_path = directory / CONFIG_NAME
+    write_atomically(config_path, config.to_json().encode())
+    return spawn(
+        [str(runtime.python), "-m", "sgcx.server.child", str(config_path)],
+        server_dir=directory,
+        environment={**runtime.environment, **command.environment},
+        cwd=directory,
+    )
+
+
+def _child_config(plan: LaunchPlan, command: LaunchCommand, api_key_path: Path | None) -> ChildConfig:
+    profile = plan.profile
+    instant = profile.sampling_instant or profile.sampling_thinking
+    catalog = catalog_entries([catalog_model(profile, plan.context_length)])
+    return ChildConfig(
+        sglang_argv=command.argv,
+        dialect=profile.dialect,
+        served_model_name=profile.served_model_name,
+        context_length=plan.context_length,
+        images="image" in profile.input_modalities,
+        always_thinks=profile.thinking == "always",
+        thinking_temperature=profile.sampling_thinking.temperature,
+        thinking_top_p=profile.sampling_thinking.top_p,
+        instant_temperature=instant.temperature,
+        instant_top_p=instant.top_p,
+        api_key_path=None if api_key_path is None else str(api_key_path),
+        catalog=tuple(catalog),
+    )
+
+
+def _record(plan: LaunchPlan, options: UpOptions, child: ChildHandle, runtime: EngineRuntime) -> ServerRecord:
+    # A server on all interfaces is reached here through the loopback.
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
+    return ServerRecord(
+        name=options.name,
+        profile=plan.profile.name,
+        served_model_name=plan.profile.served_model_name,
+        state=ServerState.STARTING,
+        pid=child.identity.pid,
+        pid_create_time=child.identity.create_time,
+        boot_id=child.identity.boot_id,
+        host=options.host,
+        port=options.port,
+        base_url=f"http://{reachable}:{options.port}/v1",
+        engine=runtime.spec.name,
+        sglang_version=plan.sglang_version,
+        started_at=time.time(),
+        log_path=str(child.log_path),
+        context_length=plan.context_length,
+        gpu_indices=plan.gpu_indices,
+    )
+
+
+def _wait(
+    record: ServerRecord, child: ChildHandle, profile: Profile, options: UpOptions, paths: Paths, on_event: OnEvent
+) -> UpResult:
+    try:
+        ready = wait_ready(
+            child,
+            log_path=child.log_path,
+            health=lambda: probe(record.base_url),
+            on_stage=on_event,
+            deadline_s=options.deadline_s,
+        )
+        _check_endpoint(record, child, paths)
+    except LaunchFailed as error:
+        stop(child, deadline_s=_FAILED_LAUNCH_STOP_S)
+        save_record(paths.servers, record.with_state(ServerState.FATAL, exit_reason=error.message))
+        raise
+    except KeyboardInterrupt:
+        stop(child, deadline_s=_FAILED_LAUNCH_STOP_S)
+        save_record(paths.servers, record.with_state(ServerState.STOPPED, exit_reason="interrupted while starting"))
+        raise
+    record = replace(record, state=ServerState.RUNNING, ready_at=time.time(), exit_reason=None)
+    save_record(paths.servers, record)
+    return _result(record, profile, options, paths, already_running=False, ready=ready)
+
+
+def _check_endpoint(record: ServerRecord, child: ChildHandle, paths: Paths) -> None:
+    """SGLang's health says nothing about our endpoint, and whoever took the port meanwhile may be healthy too."""
+    key = paths.api_key.read_text().strip() if paths.api_key.exists() else ""
+    headers = {"Authorization": f"Bearer {key}"}
+    try:
+        models = httpx.get(f"{record.base_url}/models", headers=headers, timeout=30, trust_env=False)
+        names = [entry["id"] for entry in models.raise_for_status().json()["data"]]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        raise LaunchFailed(
+            f"The server runs, but its Responses endpoint does not answer: {type(error).__name__}",
+            hint="`sgcx patch status` says whether the endpoint could be mounted; `sgcx logs` has the details",
+            log_path=str(child.log_path),
+        ) from error
+    if record.served_model_name not in names:
+        raise LaunchFailed(
+            f"Another server answers on {record.base_url}: it serves {', '.join(map(str, names))}",
+            hint="Choose another port with --port",
+            log_path=str(child.log_path),
+        )
+
+
+def _result(
+    record: ServerRecord,
+    profile: Profile,
+    options: UpOptions,
+    paths: Paths,
+    *,
+    already_running: bool,
+    ready: Ready | None = None,
+) -> UpResult:
+    return UpResult(
+        record=record,
+        api_key_path=paths.api_key if options.authentication else None,
+        already_running=already_running,
+        scripted=profile.scripted,
+        facts=ready.facts if ready else LaunchFacts(),
+        stage_seconds=tuple((stage.value, seconds) for stage, seconds in ready.stage_seconds) if ready else (),
+    )
+
+
+def _rehearsal_directory(paths: Paths) -> Path:
+    return paths.models / "rehearsal"
