@@ -14,7 +14,7 @@ _TITLE_LENGTH = 36
 
 
 def _head(text: str) -> str:
-    text = text.rstrip("\n")
+    text = text.rstrip("\n") or "(nothing)"
     return text if len(text) <= _EXCERPT_LENGTH else text[:_EXCERPT_LENGTH] + "\n[…]"
 
 
