@@ -24,11 +24,16 @@ def hold_install_lock(engine: EngineDirectory) -> Iterator[int]:
                 f"{engine.path.name} is being installed or changed by another process ({_owner(engine)})",
                 hint="Wait until it has ended, or end it, and run this again",
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        name_owner(descriptor, os.getpid())
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def name_owner(descriptor: int, pid: int) -> None:
+    """For the message to others: while pip runs, it is pip, because it may outlive the installer."""
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{pid}\n".encode("ascii"), 0)
 
 
 def installer_at_work(engine: EngineDirectory) -> str | None:

@@ -21,7 +21,7 @@ class InstallProgress:
     """Of the file that is being downloaded; 0 when none is."""
 
 
-_COLLECTING = re.compile(r"Collecting (\S+)")
+_COLLECTING = re.compile(r"(?:Collecting|Processing) (\S+)")  # "Processing" for a file on this machine
 _DOWNLOADING = re.compile(r"\s*Downloading (\S+)")
 _BYTES = re.compile(r"Progress (\d+) of (\d+)")
 
@@ -30,6 +30,7 @@ class PipOutputReader:
     """Reads what pip prints with `--progress-bar raw`, line by line."""
 
     def __init__(self, *, packages_before: int, packages_total: int) -> None:
+        self._packages_before = packages_before
         self._progress = InstallProgress("download", packages_before, packages_total)
 
     @property
@@ -46,9 +47,10 @@ class PipOutputReader:
 
     def installed(self, packages_done: int) -> InstallProgress | None:
         """pip prints nothing while it unpacks, so the caller counts what is on the disk."""
-        if self._progress.stage != "install" or packages_done == self._progress.done:
+        done = min(packages_done, self._progress.total)
+        if self._progress.stage != "install" or done == self._progress.done:
             return None
-        self._progress = replace(self._progress, done=packages_done)
+        self._progress = replace(self._progress, done=done)
         return self._progress
 
     def _next(self, line: str) -> InstallProgress | None:
@@ -57,9 +59,9 @@ class PipOutputReader:
             return replace(progress, bytes_done=int(match[1]), bytes_total=int(match[2]))
         if match := _COLLECTING.match(line):
             done = min(progress.done + 1, progress.total)
-            return replace(progress, done=done, detail=match[1], bytes_done=0, bytes_total=0)
+            return replace(progress, done=done, detail=match[1].rpartition("/")[2], bytes_done=0, bytes_total=0)
         if match := _DOWNLOADING.match(line):
             return replace(progress, detail=match[1].rpartition("/")[2], bytes_done=0, bytes_total=0)
         if line.startswith("Installing collected packages:"):
-            return InstallProgress("install", 0, progress.total, "unpacking")
+            return InstallProgress("install", self._packages_before, progress.total, "unpacking")
         return None

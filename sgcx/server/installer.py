@@ -136,8 +136,7 @@ class Installer:
             return
         requirements = self.engine.path / "requirements.txt"
         requirements.write_text(render_requirements(packages), encoding="utf-8")
-        raw = () if packages[0].name == _PIP else ("--progress-bar", "raw")  # the pip that venv brings is older
-        run = PipRun(self.engine, (*options, *raw, "-r", str(requirements)), self.lock_descriptor)
+        run = PipRun(self.engine, (*options, "-r", str(requirements)), self.lock_descriptor)
         reader = PipOutputReader(packages_before=before, packages_total=total or len(packages))
         self.on_progress(reader.progress)
         run_pip(run, reader, self.on_progress)

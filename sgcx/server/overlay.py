@@ -66,7 +66,8 @@ def _put_in_place(made: Path, overlay: Path) -> None:
 def engine_environment(accelerator: Accelerator, overlay: Path) -> dict[str, str]:
     """This process's environment, changed so that the engine's Python sees the overlay and its own packages only."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "VIRTUAL_ENV")}
-    environment |= {"PYTHONPATH": str(overlay), "PYTHONNOUSERSITE": "1"}
+    # Safe path: without it a folder named `torch` in the current directory would be imported.
+    environment |= {"PYTHONPATH": str(overlay), "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
     if accelerator == "cpu":
         environment["SGLANG_USE_CPU_ENGINE"] = "1"
     return environment

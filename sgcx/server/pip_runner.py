@@ -14,11 +14,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import Version
+
 from sgcx.errors import LaunchFailed, SgcxError, UserError
 from sgcx.server.engine_specs import EngineDirectory
+from sgcx.server.install_lock import name_owner
 from sgcx.server.install_progress import InstallProgress, PipOutputReader
 
 _ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_LOG", "PIP_REPORT", "PIP_DRY_RUN", "PIP_PYTHON")
+_FIRST_PIP_WITH_RAW_PROGRESS = Version("24.1")
 _LOOK_AGAIN_S = 1.0
 _END_GRACE_S = 10
 _TAIL_LINES = 30
@@ -51,6 +55,7 @@ def run_pip(run: PipRun, reader: PipOutputReader, on_progress: Callable[[Install
     """Runs `pip install` with these arguments and returns when it has succeeded."""
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     with _start(run) as process, run.engine.pip_log.open("a", encoding="utf-8") as log:
+        name_owner(run.lock_descriptor, process.pid)
         try:
             for line in _lines(process):
                 changed = reader.installed(_count_installed(run.engine)) if line is None else reader.feed(line)
@@ -62,6 +67,7 @@ def run_pip(run: PipRun, reader: PipOutputReader, on_progress: Callable[[Install
         except BaseException:
             _end(process)
             raise
+    name_owner(run.lock_descriptor, os.getpid())
     if process.returncode != 0:
         raise explain_failure(run.engine, tuple(tail), process.returncode)
 
@@ -74,6 +80,7 @@ def _start(run: PipRun) -> subprocess.Popen[bytes]:
     environment["PIP_USER"] = "0"  # overrides a `user = true` in the configuration file
     command = [str(run.engine.python), "-I", "-u", "-m", "pip", "install", "--no-input", *run.arguments]
     command += ["--disable-pip-version-check", "--no-warn-script-location", "--no-compile"]
+    command += ["--progress-bar", "raw" if _reports_bytes(run.engine) else "off"]
     return subprocess.Popen(
         command,
         env=environment,
@@ -82,6 +89,14 @@ def _start(run: PipRun) -> subprocess.Popen[bytes]:
         stderr=subprocess.STDOUT,
         pass_fds=(run.lock_descriptor,),
     )
+
+
+def _reports_bytes(engine: EngineDirectory) -> bool:
+    """The pip that comes with a virtual environment may be too old for it; the lock's is not."""
+    site_packages = engine.site_packages()
+    found = site_packages.glob("pip-*.dist-info") if site_packages else iter(())
+    versions = [Version(path.name.removeprefix("pip-").removesuffix(".dist-info")) for path in found]
+    return any(version >= _FIRST_PIP_WITH_RAW_PROGRESS for version in versions)
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[str | None]:

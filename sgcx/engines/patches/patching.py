@@ -57,10 +57,9 @@ def _status_of(installation: SglangInstallation, patch: Patch) -> PatchStatus:
 
 def apply(installation: SglangInstallation, names: Iterable[str] | None = None) -> tuple[str, ...]:
     """Puts in the named patches, or all of this version. Returns the names of those that were not in before."""
-    wanted = patches_for(installation.version, names)
-    if not wanted:
+    if not patches_for(installation.version):
         raise UserError(f"There are no patches for SGLang {installation.version}", hint=_supported_versions())
-    return _change(installation, wanted, present=True)
+    return _change(installation, patches_for(installation.version, names), present=True)
 
 
 def revert(installation: SglangInstallation, names: Iterable[str] | None = None) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _HUNK_HEADER = re.compile(r"@@ -(\d+)(?:,(\d+))? \+\d+(?:,\d+)? @@")
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 class DiffMismatch(Exception):
@@ -28,7 +29,7 @@ class Edit:
 def parse_unified_diff(text: str) -> tuple[Edit, ...]:
     """The edits of a diff of one file. What stands before the first hunk is for people."""
     edits: list[Edit] = []
-    lines = text.splitlines(keepends=True)
+    lines = _lines(text)
     position = next(index for index, line in enumerate(lines) if line.startswith("@@"))
     while position < len(lines):
         header = _HUNK_HEADER.match(lines[position])
@@ -37,7 +38,9 @@ def parse_unified_diff(text: str) -> tuple[Edit, ...]:
         end = position + 1
         while end < len(lines) and not lines[end].startswith("@@"):
             end += 1
-        edits += _edits_of_hunk(int(header[1]) - 1, lines[position + 1 : end])
+        # A hunk with no published lines names the line before it, any other its first line.
+        start = int(header[1]) - (header[2] != "0")
+        edits += _edits_of_hunk(start, lines[position + 1 : end])
         position = end
     return tuple(edits)
 
@@ -53,6 +56,8 @@ def _edits_of_hunk(start: int, body: list[str]) -> list[Edit]:
             removed.append(content)
         elif kind == "+":
             added.append(content)
+        elif kind == "\\":
+            raise ValueError("a diff of a file without a line feed at its end is not supported")
         else:
             if removed or added:
                 edits.append(Edit(published_line, tuple(removed), tuple(added)))
@@ -62,9 +67,14 @@ def _edits_of_hunk(start: int, body: list[str]) -> list[Edit]:
     return edits
 
 
+def _lines(text: str) -> list[str]:
+    """Split where diff splits: at line feeds, not at the other characters that Python takes for line ends."""
+    return _LINE.findall(text)
+
+
 def put_in(published: str, edits: Iterable[Edit]) -> str:
     """The published text with the edits made."""
-    lines = published.splitlines(keepends=True)
+    lines = _lines(published)
     for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
         _replace(lines, edit.start, edit.removed, edit.added)
     return "".join(lines)
@@ -72,7 +82,7 @@ def put_in(published: str, edits: Iterable[Edit]) -> str:
 
 def take_out(edited: str, edits: Iterable[Edit]) -> str:
     """The published text, from one that has exactly these edits."""
-    lines = edited.splitlines(keepends=True)
+    lines = _lines(edited)
     for edit in sorted(edits, key=lambda edit: edit.start):
         _replace(lines, edit.start, edit.added, edit.removed)
     return "".join(lines)
