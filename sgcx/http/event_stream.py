@@ -69,6 +69,23 @@ async def events(
         yield _failure(stream, "server_error", "The engine ended without a result")
     finally:
         await generation.close()
+        _log_end(stream, request_id)
+
+
+def _log_end(stream: ResponseStream, request_id: str) -> None:
+    usage = stream.usage
+    if usage is None:
+        logger.info("%s ended as %s", request_id, stream.status)
+        return
+    logger.info(
+        "%s ended as %s: input_tokens=%d cached_tokens=%d output_tokens=%d reasoning_tokens=%d",
+        request_id,
+        stream.status,
+        usage.input_tokens,
+        usage.cached_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+    )
 
 
 def _failure(stream: ResponseStream, code: str, message: str) -> list[Event]:

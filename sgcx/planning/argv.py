@@ -5,13 +5,25 @@ from __future__ import annotations
 from sgcx.planning.plan import LaunchPlan
 
 
-def build_argv(plan: LaunchPlan, *, model_path: str, served_model_name: str, host: str, port: int) -> tuple[str, ...]:
-    """SGLang's server arguments only: who starts Python, and how, is the supervisor's business."""
+def build_argv(
+    plan: LaunchPlan,
+    *,
+    model_path: str,
+    served_model_name: str,
+    host: str,
+    port: int,
+    chat_template: str | None = None,
+) -> tuple[str, ...]:
+    """SGLang's server arguments only: who starts Python, and how, is the supervisor's business.
+
+    `chat_template`: a file that takes the place of the model's own template.
+    """
     argv = [
         *("--model-path", model_path),
         *("--served-model-name", served_model_name),
         *("--host", host),
         *("--port", str(port)),
+        *(("--chat-template", chat_template) if chat_template is not None else ()),
     ]
     for decision in plan.decisions:
         argv.append(f"--{decision.name.replace('_', '-')}")

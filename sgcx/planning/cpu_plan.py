@@ -7,7 +7,7 @@ turns. It is planned for the CPU on a machine with GPUs too; a rehearsal is the 
 from __future__ import annotations
 
 from sgcx.planning.driver import SGLANG_VERSION
-from sgcx.planning.plan import Decision, LaunchPlan, Wishes
+from sgcx.planning.plan import Decision, LaunchPlan, Wishes, reading_decisions
 from sgcx.planning.profile import Profile
 
 _MAX_RUNNING_REQUESTS = 32
@@ -27,6 +27,7 @@ def build_cpu_plan(profile: Profile, wishes: Wishes) -> LaunchPlan:
         decisions=(
             *_engine_decisions(),
             *_size_decisions(context_length, max_total_tokens, max_running_requests),
+            *reading_decisions(profile),
         ),
         environment=_environment(),
         context_length=context_length,

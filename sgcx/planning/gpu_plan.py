@@ -9,7 +9,7 @@ from __future__ import annotations
 from sgcx.planning.driver import SGLANG_VERSION
 from sgcx.planning.layout import Layout
 from sgcx.planning.memory import GIB, gib, kv_bytes_per_token
-from sgcx.planning.plan import Decision, LaunchPlan
+from sgcx.planning.plan import Decision, LaunchPlan, reading_decisions
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.planning.snapshot import GpuSnapshot, HardwareSnapshot
 
@@ -37,7 +37,7 @@ def build_gpu_plan(
             *_memory_decisions(profile, checkpoint, layout),
             *_traffic_decisions(max_running_requests),
             *_loading_decisions(checkpoint),
-            *_reading_decisions(profile),
+            *reading_decisions(profile),
         ),
         environment=_environment(hardware, layout),
         context_length=layout.context_length,
@@ -129,15 +129,6 @@ def _loading_decisions(checkpoint: HubCheckpoint) -> list[Decision]:
         decisions.append(Decision("watchdog_timeout", _SLOW_LOAD_TIMEOUT_S, because))
         decisions.append(Decision("dist_timeout", _SLOW_LOAD_TIMEOUT_S, because))
     return decisions
-
-
-def _reading_decisions(profile: Profile) -> list[Decision]:
-    because = "for clients of /v1/chat/completions; /v1/responses reads the model's raw text itself"
-    parsers = (
-        ("reasoning_parser", profile.reasoning_parser),
-        ("tool_call_parser", profile.tool_call_parser),
-    )
-    return [Decision(name, parser, because) for name, parser in parsers if parser is not None]
 
 
 def _environment(hardware: HardwareSnapshot, layout: Layout) -> tuple[Decision, ...]:

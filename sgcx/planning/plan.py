@@ -102,3 +102,13 @@ class Refusal:
 def _memory_to_json(memory: MemoryEstimate) -> dict[str, int]:
     parts: dict[str, int] = asdict(memory)
     return {**parts, "total_bytes": memory.total_bytes}
+
+
+def reading_decisions(profile: Profile) -> list[Decision]:
+    """The reasoning parser also counts reasoning tokens, and lets a grammar begin only after the reasoning."""
+    because = "for clients of /v1/chat/completions; /v1/responses reads the model's raw text itself"
+    parsers = (
+        ("reasoning_parser", profile.reasoning_parser),
+        ("tool_call_parser", profile.tool_call_parser),
+    )
+    return [Decision(name, parser, because) for name, parser in parsers if parser is not None]

@@ -60,6 +60,7 @@ class ResponseStream:
     limited: bool = False
     """The client set `max_output_tokens`, so running out of tokens is its own limit, not the context's."""
     state: Literal["idle", "streaming", "closed"] = field(default="idle", init=False)
+    status: ResponseStatus = field(default="in_progress", init=False)
     usage: Usage | None = field(default=None, init=False)
     _created_at: int = field(default=0, init=False)
     _open: OutputItem | None = field(default=None, init=False)
@@ -159,7 +160,7 @@ class ResponseStream:
         return self._number([*item.closed(index), events.item_done(index, snapshot)])
 
     def _end(self, kind: ResponseEventType, status: ResponseStatus, **fields: JsonValue) -> Event:
-        self.state = "closed"
+        self.state, self.status = "closed", status
         return self._of_response(kind, status, **fields)
 
     def _of_response(self, kind: ResponseEventType, status: ResponseStatus, **fields: JsonValue) -> Event:

@@ -58,8 +58,10 @@ class PipOutputReader:
         if match := _BYTES.match(line):
             return replace(progress, bytes_done=int(match[1]), bytes_total=int(match[2]))
         if match := _COLLECTING.match(line):
-            done = min(progress.done + 1, progress.total)
-            return replace(progress, done=done, detail=match[1].rpartition("/")[2], bytes_done=0, bytes_total=0)
+            done = progress.done + 1
+            total = max(done, progress.total)  # grows when pip finds dependencies by itself
+            detail = match[1].rpartition("/")[2]
+            return InstallProgress("download", done, total, detail)
         if match := _DOWNLOADING.match(line):
             return replace(progress, detail=match[1].rpartition("/")[2], bytes_done=0, bytes_total=0)
         if line.startswith("Installing collected packages:"):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import errno
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from sgcx.server.install_preflight import check_free_space, check_python
 from sgcx.server.install_progress import InstallProgress, PipOutputReader, Stage
 from sgcx.server.overlay import RUNNING_SGCX, engine_environment, write_overlay
 from sgcx.server.package_lock import LockedPackage, read_lock, render_requirements
-from sgcx.server.pip_runner import PipRun, disk_full, run_pip
+from sgcx.server.pip_runner import PipRun, disk_full, names_full_disk, run_pip
 
 OnProgress = Callable[[InstallProgress], None]
 ApplyPatches = Callable[[Path], object]
@@ -49,27 +50,24 @@ class Installer:
         check_python(base_python, self.spec.newest_python)
         check_free_space(self.engine.path, self.spec.minimum_free_bytes)
         shutil.rmtree(self.engine.path, ignore_errors=True)
-        self.engine.path.mkdir(parents=True)
-        try:
+        with _full_disk_said(self.engine.path):
+            self.engine.path.mkdir(parents=True)
             self._create(base_python)
             self._install_packages(read_lock(self.spec.lock))
-            self.finish()
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise disk_full(self.engine.path) from error
-            raise
+            self._finish()
 
     def reinstall(self, names: Iterable[str]) -> None:
         """Puts the published files of some packages back."""
         wanted = set(names)
         self.engine.marker.unlink(missing_ok=True)
         packages = [package for package in read_lock(self.spec.lock) if package.name in wanted]
-        for hashed in (False, True):
-            group = [package for package in packages if bool(package.hashes) is hashed]
-            self._pip(group, "--force-reinstall", "--no-deps")
-        self.finish()
+        with _full_disk_said(self.engine.path):
+            for hashed in (False, True):
+                group = [package for package in packages if bool(package.hashes) is hashed]
+                self._pip(group, "--force-reinstall", "--no-deps")
+            self._finish()
 
-    def finish(self) -> None:
+    def _finish(self) -> None:
         self._report("patch", 0, 1)
         site_packages = self.engine.site_packages()
         assert site_packages is not None
@@ -92,6 +90,8 @@ class Installer:
         result = subprocess.run(
             [str(base_python), "-I", "-m", "venv", str(self.engine.venv)], capture_output=True, text=True
         )
+        if names_full_disk(result.stdout + result.stderr):
+            raise disk_full(self.engine.path)
         if result.returncode != 0:
             raise LaunchFailed(
                 f"{base_python} could not make a virtual environment",
@@ -154,3 +154,13 @@ class Installer:
 
     def _report(self, stage: Stage, done: int, total: int, detail: str = "") -> None:
         self.on_progress(InstallProgress(stage, done, total, detail))
+
+
+@contextmanager
+def _full_disk_said(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full(path) from error
+        raise

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 
+from sgcx.dialects.deepseek_r1 import DeepSeekR1
 from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.engines.sglang import SglangEngine
 from sgcx.http.router import Endpoint, create_router
@@ -20,7 +21,7 @@ from sgcx.responses.engine import Engine
 from sgcx.responses.prompt import Sampling, ServedModel
 from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig, load_child_config
 
-_DIALECTS: dict[DialectName, Dialect] = {"kimi_k2": KimiK2()}
+_DIALECTS: dict[DialectName, Dialect] = {"kimi_k2": KimiK2(), "deepseek_r1": DeepSeekR1()}
 
 
 def _engine(dialect: Dialect, http_request: Request) -> Engine:

@@ -135,7 +135,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def explain_failure(engine: EngineDirectory, tail: tuple[str, ...], returncode: int) -> SgcxError:
     text = "\n".join(tail)
-    if any(sign in text for sign in _DISK_FULL):
+    if names_full_disk(text):
         return disk_full(engine.path)
     if _WRONG_HASH in text:
         return UserError(
@@ -159,6 +159,10 @@ def explain_failure(engine: EngineDirectory, tail: tuple[str, ...], returncode: 
         log_tail=tail,
         log_path=str(engine.pip_log),
     )
+
+
+def names_full_disk(output: str) -> bool:
+    return any(sign in output for sign in _DISK_FULL)
 
 
 def disk_full(path: Path) -> UserError:

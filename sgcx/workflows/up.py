@@ -11,6 +11,7 @@ from typing import TypeAlias
 import httpx
 
 from sgcx.codex.catalog import catalog_entries
+from sgcx.dialects.deepseek_r1 import chat_template_path
 from sgcx.errors import LaunchFailed, UserError
 from sgcx.paths import Paths
 from sgcx.planning.argv import build_argv, build_environment
@@ -96,6 +97,8 @@ def launch_command(plan: LaunchPlan, options: UpOptions, paths: Paths) -> Launch
         served_model_name=profile.served_model_name,
         host=options.host,
         port=options.port,
+        # R1's published template shows no tool to the model.
+        chat_template=str(chat_template_path()) if profile.dialect == "deepseek_r1" else None,
     )
     environment = build_environment(plan)
     if profile.scripted:
