@@ -358,10 +358,10 @@ def test_a_template_file_that_sglang_takes_for_one_with_images_would_get_content
 
 
 TEXTS = st.text(alphabet="ab1 \n`{}\"'\\<>/|&é｜", max_size=20)
-GENERATED_CALLS = st.lists(
-    st.tuples(st.sampled_from(["shell", "now"]), TEXTS.map(lambda text: f"{{{text}}}")), max_size=3
-)
-GENERATIONS = st.lists(st.tuples(TEXTS.filter(bool), TEXTS, GENERATED_CALLS), min_size=1, max_size=4)
+SPACE = st.text(alphabet=" \n", max_size=3)
+ARGUMENTS = st.builds(lambda before, inside, after: f"{before}{{{inside}}}{after}", SPACE, TEXTS, SPACE)
+CALLS = st.lists(st.tuples(st.sampled_from(["shell", "now"]), ARGUMENTS), max_size=3)
+GENERATIONS = st.lists(st.tuples(TEXTS.filter(bool), TEXTS, CALLS), min_size=1, max_size=4)
 
 
 def items_of(read_text):
