@@ -74,8 +74,6 @@ class Profile:
     input_modalities: tuple[Modality, ...]
     max_context_length: int
     thinking: Thinking
-    preserve_thinking: bool
-    """Keep the reasoning of finished turns in the prompt, so that the next turn finds its prefix cached."""
     sampling_thinking: Sampling
     sampling_instant: Sampling | None
     """None for a model that always thinks."""
@@ -107,7 +105,6 @@ def parse_profile(text: str, *, origin: str) -> Profile:
         input_modalities=_input_modalities(fields),
         max_context_length=fields.whole_number("max_context_length", at_least=1),
         thinking=thinking,
-        preserve_thinking=fields.flag("preserve_thinking"),
         sampling_thinking=sampling_thinking,
         sampling_instant=sampling_instant,
         reasoning_parser=fields.text_or_none("reasoning_parser"),

@@ -15,7 +15,6 @@ dialect = "deepseek_r1"
 input_modalities = ["text"]
 max_context_length = 131_072
 thinking = "always"
-preserve_thinking = false
 
 [source]
 repository = "me/mine"
@@ -63,7 +62,6 @@ REPLACED = [
     ("131_072", '"128k"', "`max_context_length` must be a whole number, at least 1, not '128k'"),
     ("131_072", "true", "`max_context_length` must be a whole number, at least 1, not true"),
     ('"always"', '"never"', """`thinking` must be one of "always", "default_on", not 'never'"""),
-    ("preserve_thinking = false", "preserve_thinking = 1", "`preserve_thinking` must be true or false, not 1"),
     ('served_model_name = "mine"', 'served_model_name = "a:b"', "without colon and spaces, not 'a:b'"),
     ('"me/mine"', '"mine"', "`source.repository` must be written owner/model, not 'mine'"),
     ("layers = 28", "layers = -1", "`architecture.layers` must be a whole number, at least 1, not -1"),
