@@ -27,7 +27,7 @@ def load_profile(name: str, user_dir: Path) -> Profile:
     if name not in files:
         raise UserError(f"No profile is called {name!r}", hint=_near(name, sorted(files)))
     path, _ = files[name]
-    return _read(path)
+    return read_profile(path)
 
 
 def list_profiles(user_dir: Path) -> tuple[ProfileEntry, ...]:
@@ -59,12 +59,12 @@ _USER: Origin = "user"
 
 def _read_or_error(path: Path) -> Profile | UserError:
     try:
-        return _read(path)
+        return read_profile(path)
     except UserError as error:
         return error
 
 
-def _read(path: Path) -> Profile:
+def read_profile(path: Path) -> Profile:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

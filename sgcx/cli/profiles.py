@@ -1,0 +1,138 @@
+"""`sgcx profiles list|show|validate`; without a word after it, the list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sgcx.cli.options import Json
+
+if TYPE_CHECKING:
+    from sgcx.planning.profile import Profile
+    from sgcx.profiles import ProfileEntry
+
+_EXIT_INVALID = 2
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="Show the models that can be served, and check profile files.", no_args_is_help=False)
+    group.callback(invoke_without_command=True)(profiles)
+    group.command("list")(list_all)
+    group.command("show")(show)
+    group.command("validate")(validate)
+    app.add_typer(group, name="profiles")
+
+
+def profiles(context: typer.Context, json: Json = False) -> None:
+    if context.invoked_subcommand is None:
+        _list(as_json=json)
+
+
+def list_all(json: Json = False) -> None:
+    """List all profiles; one whose file cannot be used, with its error."""
+    _list(as_json=json)
+
+
+def show(name: Annotated[str, typer.Argument(help="The profile's name.")], json: Json = False) -> None:
+    """Show what a profile says about its model, and where its file is."""
+    from sgcx.cli import render
+    from sgcx.paths import Paths
+    from sgcx.workflows.profiles import find_entry
+
+    entry, profile = find_entry(name, Paths.from_environment())
+    if json:
+        render.print_json(_document(entry))
+        return
+    render.print_pairs([*_facts(profile), ("File", f"{entry.path} ({entry.origin})")])
+    for warning in profile.warnings:
+        render.warn(warning)
+
+
+def validate(
+    target: Annotated[str | None, typer.Argument(metavar="[FILE|NAME]", help="All profiles unless given.")] = None,
+    json: Json = False,
+) -> None:
+    """Check profile files; exit code 2 when one cannot be used."""
+    from sgcx.cli import render
+    from sgcx.errors import UserError
+    from sgcx.paths import Paths
+    from sgcx.workflows.profiles import check
+
+    checked = check(target, Paths.from_environment())
+    if json:
+        render.print_json([_document(entry) for entry in checked])
+    for entry in () if json else checked:
+        if not isinstance(entry.profile, UserError):
+            render.stdout().print(f"{entry.path}: sound", markup=False)
+        else:
+            render.render_error(entry.profile, as_json=False)
+    if any(isinstance(entry.profile, UserError) for entry in checked):
+        raise typer.Exit(_EXIT_INVALID)
+
+
+def _list(*, as_json: bool) -> None:
+    from sgcx.cli import render
+    from sgcx.errors import UserError
+    from sgcx.paths import Paths
+    from sgcx.workflows.profiles import entries
+
+    found = entries(Paths.from_environment())
+    if as_json:
+        render.print_json([_document(entry) for entry in found])
+        return
+    rows = [_row(entry.profile, entry) for entry in found if not isinstance(entry.profile, UserError)]
+    render.print_table(("Name", "Title", "Origin", "Dialect", "Weights", "Context"), rows)
+    for entry in found:
+        if isinstance(entry.profile, UserError):
+            render.render_error(entry.profile, as_json=False)
+
+
+def _row(profile: Profile, entry: ProfileEntry) -> tuple[str, ...]:
+    context = str(profile.max_context_length)
+    return entry.name, profile.title, entry.origin, profile.dialect, _weights(profile), context
+
+
+def _weights(profile: Profile) -> str:
+    from sgcx.cli.render import gib
+    from sgcx.planning.profile import HubCheckpoint
+
+    return gib(profile.checkpoint.weights_bytes) if isinstance(profile.checkpoint, HubCheckpoint) else "scripted"
+
+
+def _facts(profile: Profile) -> list[tuple[str, str]]:
+    from sgcx.cli.render import gib
+    from sgcx.planning.profile import HubCheckpoint
+
+    facts = [
+        ("Name", profile.name),
+        ("Title", profile.title),
+        ("Model", profile.served_model_name),
+        ("Dialect", profile.dialect),
+        ("Input", ", ".join(profile.input_modalities)),
+        ("Context", f"{profile.max_context_length} tokens"),
+        ("Thinking", "always" if profile.thinking == "always" else "unless a request asks for none"),
+        ("Weights", _weights(profile)),
+    ]
+    checkpoint = profile.checkpoint
+    if isinstance(checkpoint, HubCheckpoint):
+        capability = ".".join(map(str, checkpoint.minimum_compute_capability))
+        facts += [
+            ("Repository", f"{checkpoint.repository}, {checkpoint.revision or 'the default branch'}"),
+            ("Runs its code", "yes" if checkpoint.trust_remote_code else "no"),
+            ("Download", gib(checkpoint.download_bytes)),
+            ("Weights are", checkpoint.quantization),
+            ("GPUs", f"compute capability {capability} or later, {checkpoint.maximum_tp_size} at most"),
+        ]
+    return facts
+
+
+def _document(entry: ProfileEntry) -> dict[str, object]:
+    import dataclasses
+
+    from sgcx.errors import UserError
+
+    document: dict[str, object] = {"name": entry.name, "path": str(entry.path), "origin": entry.origin}
+    if isinstance(entry.profile, UserError):
+        return {**document, "error": entry.profile.message, "hint": entry.profile.hint}
+    return {**document, "error": None, "profile": dataclasses.asdict(entry.profile)}
