@@ -14,9 +14,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-CODEX_VERSION = "0.169.0"
-ENGINE = "sglang-0.5.10.post1-cpu"
+from installed import CODEX_VERSION, ENGINE, search_path
 
 settings.register_profile(
     "ci", deadline=None, max_examples=60, database=None, suppress_health_check=[HealthCheck.too_slow]
@@ -70,8 +68,3 @@ def codex_binary(test_home: Path) -> Path:
         )
         assert made.returncode == 0, made.stdout + made.stderr
     return binary
-
-
-def search_path() -> str:
-    """The user's PATH, and the programs that the test extra brought."""
-    return os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])

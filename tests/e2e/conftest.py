@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from installed import search_path
 
 _USAGE = re.compile(
     r"ended as (\w+): input_tokens=(\d+) cached_tokens=(\d+) output_tokens=(\d+) reasoning_tokens=(\d+)"
@@ -103,8 +104,6 @@ class Rehearsal:
 
 @pytest.fixture(scope="session")
 def rehearsal(tmp_path_factory, engine_data, codex_binary):
-    from conftest import search_path  # the root conftest
-
     path = os.pathsep.join([str(codex_binary.parent), search_path()])
     machine = make_machine(tmp_path_factory.mktemp("rehearsal") / "machine", engine_data, PATH=path)
     result = machine.up()

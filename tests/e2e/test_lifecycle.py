@@ -1,0 +1,185 @@
+"""Killed at any stage, by real signals: what is said is true, and the next `up` succeeds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from installed import ENGINE
+
+pytestmark = pytest.mark.engine
+
+LONG_ANSWER = {"input": "count to 400", "stream": True}
+
+
+def wait_for(condition, deadline_s=120):
+    deadline = time.monotonic() + deadline_s
+    while (found := condition()) is None or found is False:
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.05)
+    return found
+
+
+def client_for(result):
+    key = Path(result["api_key_file"]).read_text().strip()
+    return httpx.Client(
+        base_url=result["base_url"], headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=60
+    )
+
+
+def kill_up_when(machine, seen):
+    """Starts `sgcx up`, waits until a line of its stderr satisfies `seen`, and SIGKILLs it."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "sgcx", "up", "rehearsal", "--port", "0"],
+        env=machine.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if seen(line):
+            break
+    else:
+        raise AssertionError("`up` ended before the stage was reached")
+    process.kill()
+    process.wait(20)
+    process.stderr.close()
+
+
+def engine_processes(machine):
+    """Processes that run in this machine's server directory."""
+    marker = str(machine.home)
+    found = []
+    for process in psutil.process_iter(["pid"]):
+        try:
+            if process.environ().get("SGCX_SERVER_DIR", "").startswith(marker):
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    "stage", ["Making the rehearsal checkpoint", "Starting the engine", "Loading the weights", "Warming up"]
+)
+def test_up_succeeds_after_an_up_that_was_killed(machine, stage, tmp_path, engine_data):
+    if stage.startswith("Making"):
+        use_own_models(machine, engine_data)
+    kill_up_when(machine, lambda line: stage in line)
+    result = machine.up()
+    with client_for(result) as client:
+        assert client.post("/responses", json={"input": "hello"}).json()["status"] == "completed"
+    assert [server["state"] for server in machine.status()] == ["RUNNING"]
+    second = machine.up()
+    assert second["already_running"]
+    assert second["pid"] == result["pid"]
+
+
+def use_own_models(machine, engine_data):
+    """Engines are shared, models are not: the checkpoint has to be made."""
+    (machine.home / "data").unlink()
+    (machine.home / "data").mkdir()
+    (machine.home / "data" / "engines").symlink_to(engine_data / "engines")
+
+
+def test_a_server_that_is_killed_while_streaming_ends_the_stream_and_is_reported(machine):
+    result = machine.up()
+    with client_for(result) as client:
+        with (
+            pytest.raises(httpx.TransportError),
+            client.stream("POST", "/responses", json=LONG_ANSWER) as response,
+        ):
+            received = b""
+            for chunk in response.iter_bytes():
+                received += chunk
+                if b"output_text.delta" in received:
+                    os.kill(result["pid"], signal.SIGKILL)
+        assert b"[DONE]" not in received
+        assert b"response.completed" not in received
+    [server] = machine.status()
+    assert server["state"] == "EXITED"
+    assert not server["healthy"]
+    assert server["exit_reason"]
+    wait_for(lambda: not engine_processes(machine), 30)
+    assert machine.up()["pid"] != result["pid"]
+
+
+def test_a_scheduler_that_dies_takes_the_server_down_and_is_reported(machine):
+    result = machine.up()
+    scheduler = next(
+        child for child in psutil.Process(result["pid"]).children(recursive=True) if "scheduler" in child.name()
+    )
+    with (
+        client_for(result) as client,
+        pytest.raises(httpx.TransportError),
+        client.stream("POST", "/responses", json=LONG_ANSWER) as response,
+    ):
+        for chunk in response.iter_bytes():
+            if b"delta" in chunk:
+                scheduler.kill()
+    wait_for(lambda: machine.status()[0]["state"] == "EXITED", 60)
+
+
+def test_down_while_answering_leaves_no_process_and_no_port(machine):
+    result = machine.up()
+    port = int(result["base_url"].split(":")[2].split("/")[0])
+    with client_for(result) as client:
+        with client.stream("POST", "/responses", json=LONG_ANSWER) as response:
+            chunks = response.iter_bytes()
+            next(chunks)
+            done = machine.sgcx("down", "--deadline", "3", "--json")
+        assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcome"] in ("graceful", "killed")
+    assert not engine_processes(machine)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False)
+    assert [server["state"] for server in machine.status()] == ["STOPPED"]
+
+
+def test_leaving_a_stream_frees_the_engine(rehearsal):
+    with rehearsal.client() as client:
+        with client.stream("POST", "/responses", json=LONG_ANSWER) as response:
+            next(response.iter_bytes())
+        wait_for(lambda: running_requests(rehearsal) == 0, 30)
+
+
+def running_requests(rehearsal):
+    root = rehearsal.result["base_url"].removesuffix("/v1")
+    headers = {"Authorization": f"Bearer {rehearsal.key}"}
+    loads = httpx.get(f"{root}/v1/loads", headers=headers, trust_env=False, timeout=30).json()
+    return sum(load["num_running_reqs"] + load["num_waiting_reqs"] for load in loads["loads"])
+
+
+def test_a_taken_port_is_named_with_its_owner(machine):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = machine.sgcx("up", "rehearsal", "--port", str(port))
+    assert done.returncode == 2
+    assert str(os.getpid()) in done.stderr
+    assert "--port" in done.stderr
+
+
+def test_the_key_is_in_no_log_argument_or_status(rehearsal):
+    assert len(rehearsal.key) > 30
+    assert rehearsal.key not in rehearsal.log.read_text(errors="replace")
+    assert rehearsal.key not in json.dumps(rehearsal.machine.status())
+    tree = [psutil.Process(rehearsal.result["pid"])]
+    tree += tree[0].children(recursive=True)
+    for process in tree:
+        assert rehearsal.key not in " ".join(process.cmdline())
+    key_file = Path(rehearsal.result["api_key_file"])
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    assert ENGINE in json.dumps(rehearsal.machine.status())
