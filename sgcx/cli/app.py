@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sgcx.cli import codex, down, engine, hardware, logs, patch, profiles, status, up
+from sgcx.cli import codex, doctor, down, engine, hardware, logs, patch, profiles, status, up
 
 EXIT_INTERRUPTED = 130
 
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (up, status, logs, down, codex, profiles, hardware, engine, patch):
+for module in (up, status, logs, down, codex, doctor, profiles, hardware, engine, patch):
     module.register(app)
 
 

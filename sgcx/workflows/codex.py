@@ -42,7 +42,7 @@ def plan_codex_config(record: ServerRecord, paths: Paths) -> CodexChange:
         base_url=record.base_url,
         model=record.served_model_name,
         catalog_path=catalog_path(home),
-        bearer_token=_key_of(record, paths),
+        bearer_token=server_key(record, paths),
     )
     catalog = build_catalog([catalog_model(profile, record.context_length or profile.max_context_length)])
     return CodexChange(home, plan_changes(home, settings, catalog), record)
@@ -64,7 +64,7 @@ def backup_directory(paths: Paths) -> Path:
     return paths.state / "codex"
 
 
-def _key_of(record: ServerRecord, paths: Paths) -> str | None:
+def server_key(record: ServerRecord, paths: Paths) -> str | None:
     """The key that this server was started with; None for one that asks for none."""
     if load_child_config(record.server_dir / CONFIG_NAME).api_key_path is None:
         return None

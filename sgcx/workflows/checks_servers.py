@@ -1,0 +1,117 @@
+"""Doctor on the servers: what the records say against what is true, and whether a running one answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sgcx.errors import LaunchFailed
+from sgcx.paths import Paths
+from sgcx.server.api_key import read_api_key
+from sgcx.server.records import ServerRecord, ServerState
+from sgcx.server.supervisor import ServerSurvey, survey
+from sgcx.workflows.checks import Check, Status
+from sgcx.workflows.codex import server_key
+from sgcx.workflows.engines import server_names
+from sgcx.workflows.server_probe import probe_endpoint
+from sgcx.workflows.servers import probe
+
+SERVERS = "Servers"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    name: str
+    found: ServerSurvey
+
+    @property
+    def record(self) -> ServerRecord | None:
+        return self.found.loaded.record
+
+    @property
+    def runs(self) -> bool:
+        """Its own process lives, not only what that left behind."""
+        return self.found.child is not None and self.found.child.identity.is_alive()
+
+
+def gather_servers(paths: Paths) -> tuple[ServerFacts, ...]:
+    """Looks only: unlike `sgcx status` it does not correct the records."""
+    return tuple(facts for name in server_names(paths) if (facts := _gather(paths, name)) is not None)
+
+
+def _gather(paths: Paths, name: str) -> ServerFacts | None:
+    found = survey(paths.servers, name)
+    known = found.loaded.record is not None or found.loaded.warning is not None or found.alive
+    return ServerFacts(name, found) if known else None
+
+
+def is_healthy(facts: ServerFacts) -> bool:
+    return facts.record is not None and facts.runs and probe(facts.record.base_url)
+
+
+def check_server(facts: ServerFacts) -> Check:
+    if facts.found.loaded.warning is not None:
+        mend = f"`sgcx up` with --name {facts.name} writes a new one"
+        return Check(SERVERS, facts.name, Status.WARN, facts.found.loaded.warning, mend=mend)
+    if facts.found.alive:
+        return _check_living(facts)
+    assert facts.record is not None
+    return _check_ended(facts.record)
+
+
+def _check_living(facts: ServerFacts) -> Check:
+    name, record = facts.name, facts.record
+    pids = ", ".join(map(str, facts.found.pids))
+    if record is None:
+        mend = f"If no `sgcx up` is at work: `sgcx up` with --name {name} stops them and starts anew"
+        return Check(SERVERS, name, Status.WARN, f"processes that no record names: {pids}", mend=mend)
+    if not facts.runs:
+        if not pids:
+            return Check(SERVERS, name, Status.WARN, "its lock is held, but no process of it is found")
+        found = f"the server has ended, and left processes behind: {pids}"
+        return Check(SERVERS, name, Status.FAIL, found, "They hold memory and GPUs", f"sgcx down {name}")
+    if is_healthy(facts):
+        return Check(SERVERS, name, Status.OK, f"running, {record.served_model_name} on {record.base_url}")
+    if record.ready_at is None:
+        return Check(SERVERS, name, Status.WARN, f"is starting (pid {record.pid})", mend=f"sgcx logs -f {name}")
+    found = f"pid {record.pid} lives, but {record.base_url} does not answer"
+    return Check(SERVERS, name, Status.FAIL, found, mend=f"sgcx logs {name}; sgcx down {name}, then up again")
+
+
+def _check_ended(record: ServerRecord) -> Check:
+    match record.state:
+        case ServerState.STOPPED:
+            return Check(SERVERS, record.name, Status.OK, "stopped")
+        case ServerState.EXITED | ServerState.FATAL:
+            reason = record.exit_reason or "for a reason that its log may tell"
+            found = f"ended: {reason}"
+        case ServerState.STARTING | ServerState.RUNNING | ServerState.BACKOFF | ServerState.STOPPING:
+            found = f"the record says {record.state}, but the process {record.pid} is gone"
+    mend = f"`sgcx logs {record.name}` shows why; `sgcx up {record.profile}` starts it again"
+    return Check(SERVERS, record.name, Status.WARN, found, mend=mend)
+
+
+def check_endpoint(record: ServerRecord, paths: Paths) -> Check:
+    title = f"{record.name} answers"
+    try:
+        result = probe_endpoint(record.base_url, record.served_model_name, server_key(record, paths))
+    except LaunchFailed as error:
+        why = "Codex asks exactly this"
+        return Check(SERVERS, title, Status.FAIL, error.message, why, f"sgcx logs {record.name}")
+    if record.served_model_name not in result.models:
+        found = f"{record.base_url} serves {', '.join(result.models) or 'no model'}, not {record.served_model_name}"
+        return Check(SERVERS, title, Status.FAIL, found, "Another server may have its port", "sgcx status")
+    found = (
+        f"{result.events} events, the first after {result.first_event_s:.2f} s,"
+        f" {result.end} after {result.total_s:.2f} s"
+    )
+    return Check(SERVERS, title, Status.OK, found)
+
+
+def check_api_key(path: Path) -> Iterator[Check]:
+    """A key that others can read is `read_api_key`'s own error."""
+    if read_api_key(path) is None:
+        yield Check(SERVERS, "API key", Status.SKIP, "not made yet; the first `sgcx up` does that")
+    else:
+        yield Check(SERVERS, "API key", Status.OK, f"{path}, for its owner only (mode {path.stat().st_mode & 0o777:o})")
