@@ -17,11 +17,14 @@ class Terminal:
 
     def __init__(self, socket, directory, environment, command):
         self._tmux = ["tmux", "-L", socket]
-        settings = [argument for name, value in environment.items() for argument in ("-e", f"{name}={value}")]
-        self._run("new-session", "-d", "-x", "120", "-y", "40", "-c", str(directory), *settings, *command)
+        self._environment = environment
+        self._run("new-session", "-d", "-x", "120", "-y", "40", "-c", str(directory), *command)
+        self._run("set-option", "-w", "remain-on-exit", "on")  # what an early exit said stays readable
 
     def _run(self, *arguments):
-        return subprocess.run([*self._tmux, *arguments], capture_output=True, text=True, timeout=20, check=True).stdout
+        command = [*self._tmux, *arguments]
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=20, check=True)
+        return done.stdout
 
     def screen(self):
         return self._run("capture-pane", "-p", "-S", "-")
@@ -65,8 +68,9 @@ def test_a_first_turn_in_the_tui(terminal, rehearsal):
     assert "Sign in" not in first
     assert "metadata" not in first
     terminal.send("-l", "hello")
+    terminal.wait_for("› hello")  # Codex takes keys that come too fast for a paste
     terminal.send("Enter")
-    answered = terminal.wait_for("no language model")
+    answered = terminal.wait_for("Ask me to read")
     assert "metadata" not in answered
     wait_until(lambda: len(rehearsal.usages_since(offset)) >= 2)
     usages = rehearsal.usages_since(offset)
