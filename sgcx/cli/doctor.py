@@ -82,7 +82,8 @@ def _mark(status: Status) -> tuple[str, str]:
 def _counts(report: Report) -> str:
     from sgcx.workflows.checks import Status
 
-    names = {Status.OK: "ok", Status.WARN: "warnings", Status.FAIL: "failed", Status.SKIP: "skipped"}
+    warnings = "warning" if report.count(Status.WARN) == 1 else "warnings"
+    names = {Status.OK: "ok", Status.WARN: warnings, Status.FAIL: "failed", Status.SKIP: "skipped"}
     return " · ".join(f"{report.count(status)} {name}" for status, name in names.items())
 
 

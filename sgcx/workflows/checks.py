@@ -9,6 +9,9 @@ from enum import StrEnum
 from sgcx.errors import SgcxError
 
 
+_CRASH_MEND = "Mend what the message names; if it names nothing of yours, please report this as a defect of sgcx"
+
+
 class Status(StrEnum):
     OK = "ok"
     WARN = "warn"
@@ -36,4 +39,4 @@ def guarded(group: str, title: str, run: Callable[[], Iterable[Check]]) -> tuple
         return (Check(group, title, Status.FAIL, error.message, mend=error.hint),)
     except Exception as error:
         found = f"the check {title!r} of {group!r} itself failed: {type(error).__name__}: {error}"
-        return (Check(group, title, Status.FAIL, found, mend="This is a defect of sgcx: please report it"),)
+        return (Check(group, title, Status.FAIL, found, mend=_CRASH_MEND),)

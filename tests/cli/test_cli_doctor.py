@@ -1,0 +1,223 @@
+"""`sgcx doctor`: it finds what is wrong, says what mends it, and never falls over."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cli_runner import Said, Sgcx
+from inline_snapshot import snapshot
+
+from sgcx.server.records import ServerRecord, ServerState, save_record
+
+Finding = dict[str, object]
+
+
+def test_an_empty_machine_has_nothing_that_failed(sgcx: Sgcx) -> None:
+    said = sgcx("doctor")
+    assert (said.exit_code, said.stderr) == (0, "")
+    assert re.findall(r"^\S.*", said.stdout, re.MULTILINE)[:-1] == [
+        "Python",
+        "GPU",
+        "Resources",
+        "Engine",
+        "Servers",
+        "Codex",
+    ]
+    assert re.fullmatch(r"\d+ ok · \d+ warnings? · 0 failed · \d+ skipped", said.stdout.splitlines()[-1])
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_no_gpu_is_a_warning_that_says_what_works_without(sgcx: Sgcx) -> None:
+    assert _find(sgcx("doctor", "--json"), "driver") == snapshot(
+        {
+            "group": "GPU",
+            "title": "driver",
+            "status": "warn",
+            "found": "no NVIDIA driver: libnvidia-ml.so.1 was not found",
+            "why": "Without a GPU the rehearsal works (`sgcx up rehearsal`), and plans for other machines",
+            "mend": "For a real model: a machine with NVIDIA GPUs",
+        }
+    )
+
+
+def test_the_json_has_every_check_in_one_shape(sgcx: Sgcx) -> None:
+    report = sgcx("doctor", "--json").json
+    assert isinstance(report, dict)
+    assert list(report) == ["failed", "counts", "checks"]
+    assert {tuple(check) for check in report["checks"]} == {("group", "title", "status", "found", "why", "mend")}
+    assert sum(report["counts"].values()) == len(report["checks"])
+    assert {check["title"]: check["status"] for check in report["checks"] if check["group"] != "GPU"} == snapshot(
+        {
+            "version": "ok",
+            "venv": "ok",
+            "disk": "ok",
+            "weights": "skip",
+            "memory": "ok",
+            "port": "ok",
+            "sglang-0.5.10.post1-cpu": "skip",
+            "sglang-0.5.10.post1-cu129": "skip",
+            "patches": "skip",
+            "API key": "skip",
+            "records": "skip",
+            "answers": "skip",
+            "installed": "warn",
+            "config": "skip",
+            "proxy": "ok",
+        }
+    )
+
+
+def test_the_summary_leaves_reasons_out(sgcx: Sgcx) -> None:
+    assert "mend:" in sgcx("doctor").stdout
+    assert "mend:" not in sgcx("doctor", "--summary").stdout
+
+
+def test_a_key_that_others_can_read_fails(sgcx: Sgcx, home: Path) -> None:
+    key = home / "sgcx" / "config" / "api-key"
+    key.parent.mkdir(parents=True)
+    key.write_text("secret\n")
+    key.chmod(0o644)
+    said = sgcx("doctor", "--json")
+    assert said.exit_code == 1
+    assert _find(said, "API key") == snapshot(
+        {
+            "group": "Servers",
+            "title": "API key",
+            "status": "fail",
+            "found": "The API key file [HOME]/sgcx/config/api-key can be read by others (mode 644)",
+            "why": None,
+            "mend": "If nobody else has seen it: chmod 600 [HOME]/sgcx/config/api-key; otherwise delete it and run `sgcx up` for a new key",
+        }
+    )
+    assert "secret" not in said.stdout
+
+
+def test_an_old_codex_fails(sgcx: Sgcx, home: Path) -> None:
+    _fake_codex(home, "echo codex-cli 0.130.0")
+    said = sgcx("doctor", "--json")
+    assert said.exit_code == 1
+    assert _find(said, "installed") == snapshot(
+        {
+            "group": "Codex",
+            "title": "installed",
+            "status": "fail",
+            "found": "0.130.0 at [HOME]/bin/codex",
+            "why": "Profile files need 0.134.0 or later",
+            "mend": "npm install -g @openai/codex@latest",
+        }
+    )
+
+
+def test_a_codex_that_does_not_run_fails(sgcx: Sgcx, home: Path) -> None:
+    _fake_codex(home, "echo no node >&2; exit 127")
+    assert _find(sgcx("doctor", "--json"), "installed") == snapshot(
+        {
+            "group": "Codex",
+            "title": "installed",
+            "status": "fail",
+            "found": "`[HOME]/bin/codex --version` does not name a version: no node",
+            "why": None,
+            "mend": "Install it with `npm install -g @openai/codex`",
+        }
+    )
+
+
+def test_a_proxy_without_an_exception_for_this_machine_is_a_warning(sgcx: Sgcx) -> None:
+    assert _find(sgcx("doctor", "--json", HTTPS_PROXY="http://proxy:3128"), "proxy") == snapshot(
+        {
+            "group": "Codex",
+            "title": "proxy",
+            "status": "warn",
+            "found": "a proxy is set, and NO_PROXY leaves out this machine",
+            "why": "Codex would send requests for 127.0.0.1 to the proxy; `sgcx codex` sets NO_PROXY itself",
+            "mend": "For `codex -p sgcx`: export NO_PROXY=127.0.0.1,localhost,::1",
+        }
+    )
+    through = sgcx("doctor", "--json", HTTPS_PROXY="http://proxy:3128", NO_PROXY="*", no_proxy="*")
+    assert _find(through, "proxy")["status"] == "ok"
+
+
+def test_a_half_made_engine_is_a_warning(sgcx: Sgcx, home: Path) -> None:
+    (home / "sgcx" / "data" / "engines" / "sglang-0.5.10.post1-cpu" / "venv").mkdir(parents=True)
+    assert _find(sgcx("doctor", "--json"), "sglang-0.5.10.post1-cpu") == snapshot(
+        {
+            "group": "Engine",
+            "title": "sglang-0.5.10.post1-cpu",
+            "status": "warn",
+            "found": "its installation was interrupted",
+            "why": None,
+            "mend": "If nothing is installing it: `sgcx up` or `sgcx engine install` completes it",
+        }
+    )
+
+
+def test_a_record_of_a_process_that_is_gone_is_stale(sgcx: Sgcx, home: Path, live_server: ServerRecord) -> None:
+    servers = home / "sgcx" / "state" / "servers"
+    save_record(servers, replace(live_server, name="two", boot_id="another boot"))
+    save_record(servers, replace(live_server, name="three", boot_id="another boot", state=ServerState.STOPPED))
+    said = sgcx("doctor", "--json")
+    stale = _find(said, "two")
+    assert (stale["status"], stale["mend"]) == snapshot(
+        ("warn", "`sgcx logs two` shows why; `sgcx up rehearsal` starts it again")
+    )
+    assert "the record says RUNNING, but the process" in str(stale["found"])
+    assert _find(said, "three")["found"] == "stopped"
+
+
+def test_a_damaged_record_is_a_warning(sgcx: Sgcx, home: Path) -> None:
+    record = home / "sgcx" / "state" / "servers" / "one" / "record.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{")
+    assert _find(sgcx("doctor", "--json"), "one") == snapshot(
+        {
+            "group": "Servers",
+            "title": "one",
+            "status": "warn",
+            "found": "[HOME]/sgcx/state/servers/one/record.json is damaged and is ignored: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+            "why": None,
+            "mend": "`sgcx up` with --name one writes a new one",
+        }
+    )
+
+
+def test_a_server_that_lives_and_does_not_answer_fails(sgcx: Sgcx, live_server: ServerRecord) -> None:
+    said = sgcx("doctor", "--json")
+    assert said.exit_code == 1
+    finding = _find(said, "one")
+    assert finding["status"] == "fail"
+    assert finding["found"] == f"pid {live_server.pid} lives, but {live_server.base_url} does not answer"
+
+
+def test_looking_leaves_the_record_as_it_is(sgcx: Sgcx, home: Path, live_server: ServerRecord) -> None:
+    record = live_server.server_dir / "record.json"
+    before = record.read_bytes()
+    sgcx("doctor")
+    assert record.read_bytes() == before
+
+
+def test_a_check_that_crashes_is_a_finding_that_names_itself(sgcx: Sgcx, home: Path) -> None:
+    (home / "sgcx" / "data").mkdir(parents=True)
+    (home / "sgcx" / "data" / "engines").write_text("a file where a folder belongs")
+    said = sgcx("doctor", "--json")
+    assert said.exit_code == 1
+    assert said.stderr == ""
+    assert _find(said, "engines")["found"] == snapshot(
+        "the check 'engines' of 'Engine' itself failed: NotADirectoryError: [Errno 20] Not a directory: '[HOME]/sgcx/data/engines/.sglang-0.5.10.post1-cpu.lock'"
+    )
+
+
+def _fake_codex(home: Path, script: str) -> None:
+    codex = home / "bin" / "codex"
+    codex.write_text(f"#!/bin/sh\n{script}\n")
+    codex.chmod(0o755)
+
+
+def _find(said: Said, title: str) -> Finding:
+    report = said.json
+    assert isinstance(report, dict)
+    (finding,) = (check for check in report["checks"] if check["title"] == title)
+    assert isinstance(finding, dict)
+    return finding

@@ -1,0 +1,135 @@
+"""What the user did wrong, what to do about it, and exit code 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_runner import Said, Sgcx
+from inline_snapshot import snapshot
+
+HARDWARE = Path(__file__).parents[1] / "planning" / "hardware"
+
+
+def test_an_unknown_profile_names_its_neighbours(sgcx: Sgcx) -> None:
+    assert sgcx("up", "kimi-k2") == snapshot(
+        Said(
+            exit_code=2,
+            stdout="",
+            stderr="""\
+error: No profile is called 'kimi-k2'
+
+hint: Did you mean kimi-k2.6?
+""",
+        )
+    )
+
+
+def test_an_unknown_profile_for_a_program(sgcx: Sgcx) -> None:
+    said = sgcx("up", "kimi-k2", "--json")
+    assert (said.exit_code, said.json, said.stderr) == snapshot(
+        (
+            2,
+            {"error": {"message": "No profile is called 'kimi-k2'", "hint": "Did you mean kimi-k2.6?", "exit_code": 2}},
+            "",
+        )
+    )
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_a_model_that_does_not_fit_names_what_is_missing_and_what_would_fit(sgcx: Sgcx) -> None:
+    assert sgcx("up", "kimi-k2.6", "--yes") == snapshot(
+        Said(
+            exit_code=2,
+            stdout="",
+            stderr="""\
+error: kimi-k2.6 cannot be served on this machine: it has no NVIDIA GPU that can be used (no NVIDIA driver: libnvidia-ml.so.1 was not found)
+
+hint: This machine can serve rehearsal; kimi-k2.6 fits on 4× B300 or 8× H200 or 8× B200
+""",
+        )
+    )
+
+
+def test_a_recorded_machine_that_is_too_small_is_refused(sgcx: Sgcx) -> None:
+    hardware = str(HARDWARE / "1xRTX_4090.json")
+    assert sgcx("up", "kimi-k2.6", "--dry-run", "--hardware", hardware) == snapshot(
+        Said(
+            exit_code=2,
+            stdout="",
+            stderr="""\
+error: kimi-k2.6 cannot be served on this machine: for a context of 32,768 tokens it needs 620.1 GiB on one GPU (NVIDIA GeForce RTX 4090), 23.5 GiB are free: 596.6 GiB missing in all
+
+hint: This machine can serve r1-0528-qwen3-8b, r1-distill-llama-8b, r1-distill-qwen-7b, rehearsal; kimi-k2.6 fits on 4× B300 or 8× H200 or 8× B200
+""",
+        )
+    )
+
+
+def test_a_recorded_machine_cannot_be_started(sgcx: Sgcx) -> None:
+    assert sgcx("up", "kimi-k2.6", "--hardware", str(HARDWARE / "8xH200.json")) == snapshot(
+        Said(
+            exit_code=2,
+            stdout="",
+            stderr="""\
+error: --hardware plans for another machine
+
+hint: Add --dry-run
+""",
+        )
+    )
+
+
+def test_a_hardware_file_that_is_none_is_named(sgcx: Sgcx, home: Path) -> None:
+    (home / "machine.json").write_text('{"gpus": 8}')
+    assert sgcx("up", "kimi-k2.6", "--dry-run", "--hardware", "machine.json") == snapshot(
+        Said(exit_code=2, stdout="", stderr="error: machine.json: `gpus` must be a list of tables, not 8\n")
+    )
+
+
+def test_gpus_that_are_no_indices(sgcx: Sgcx) -> None:
+    assert sgcx("up", "kimi-k2.6", "--dry-run", "--gpus", "all") == snapshot(
+        Said(
+            exit_code=2,
+            stdout="",
+            stderr="""\
+error: --gpus 'all' is no list of GPU indices
+
+hint: Write it as 0,1,2,3
+""",
+        )
+    )
+
+
+@pytest.mark.parametrize("command", ["logs", "down", "codex-config"])
+def test_commands_for_a_server_need_one(sgcx: Sgcx, command: str) -> None:
+    assert sgcx(command) == Said(
+        2,
+        "",
+        "error: No server has been started\n\nhint: Start one with `sgcx up rehearsal`, or see `sgcx profiles`\n",
+    )
+
+
+def test_codex_needs_a_config(sgcx: Sgcx) -> None:
+    assert sgcx("codex") == snapshot(
+        Said(
+            exit_code=2,
+            stdout="",
+            stderr="""\
+error: Codex has not been pointed at a server
+
+hint: Run `sgcx codex-config` first
+""",
+        )
+    )
+
+
+def test_no_server_is_an_empty_status(sgcx: Sgcx) -> None:
+    assert sgcx("status") == Said(0, "", "No server has been started\n")
+    assert sgcx("status", "--json") == Said(0, "[]\n", "")
+
+
+def test_nothing_is_written_by_commands_that_only_look(sgcx: Sgcx, home: Path) -> None:
+    for command in ("status", "profiles", "hardware", "engine", "doctor"):
+        sgcx(command)
+    assert [path.name for path in home.iterdir()] == ["bin"]
