@@ -34,7 +34,7 @@ def test_home() -> Path:
 @pytest.fixture(scope="session")
 def engine_data(test_home: Path) -> Path:
     """An SGCX_HOME/data with the CPU engine in it, installed as a user would."""
-    command = [sys.executable, "-m", "sgcx", "engine", "install", ENGINE, "--yes"]
+    command = [sys.executable, "-m", "sgcx", "engine", "install", ENGINE]
     made = subprocess.run(
         command, env={**os.environ, "SGCX_HOME": str(test_home)}, capture_output=True, text=True, timeout=1500
     )

@@ -45,6 +45,7 @@ def _engine_decisions() -> tuple[Decision, ...]:
         Decision("attention_backend", "torch_native", "the attention that needs no compiled kernels"),
         Decision("disable_cuda_graph", True, "there is no CUDA"),
         Decision("disable_overlap_schedule", True, "it overlaps CPU and GPU work; here is only one of them"),
+        Decision("sleep_on_idle", True, "a waiting scheduler would keep one core busy"),
         Decision("grammar_backend", "xgrammar", "as on a GPU, so that constrained output is rehearsed too"),
     )
 
