@@ -73,6 +73,8 @@ def _plan_for_gpus(
     obstacle = _obstacle(hardware, checkpoint, gpus)
     if obstacle is not None:
         needed = _smallest_need(checkpoint, demand) if not hardware.gpus else 0
+        if needed:
+            obstacle += f": {gib(needed)} of GPU memory are missing"
         return _refusal(hardware, profile, candidates, obstacle, demand=demand, needed=needed)
     match choose_layout(checkpoint, gpus, demand):
         case Layout() as layout:

@@ -122,7 +122,7 @@ def test_a_changed_sglang_is_refused_with_file_and_hashes(sgcx: Sgcx, home: Path
 error: [HOME]/site-packages/sglang/srt/entrypoints/http_server.py was not patched: its SHA-256 is c2fcb4252a7f9949107f6d760c77db98f0b5e4b10799fe5c2b5cba595de52015, SGLang 0.5.10.post1 has 10444fc690914b7d0a0c44b1bfc3b60184e6485372a682156e9f07a48980895d
 
 hint: Reinstall SGLang, or take the foreign change out first
-""",
+""",  # noqa: E501
         )
     )
     status = sgcx("patch", "status", "--target", str(site_packages), "--json")
