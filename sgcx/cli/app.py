@@ -7,6 +7,7 @@ import sys
 import typer
 
 from sgcx.cli import codex, doctor, down, engine, hardware, logs, patch, profiles, status, up
+from sgcx.errors import SgcxError
 
 EXIT_INTERRUPTED = 130
 
@@ -15,19 +16,19 @@ app = typer.Typer(
     help="Codex on your own GPUs: start a model, point Codex at it, see what is wrong.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # help in boxes would import all of rich: three times the start
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for module in (up, status, logs, down, codex, doctor, profiles, hardware, engine, patch):
     module.register(app)
 
 
 def run() -> None:
-    from sgcx.cli.render import render_error
-    from sgcx.errors import SgcxError
-
     try:
         app()
     except SgcxError as error:
+        from sgcx.cli.render import render_error
+
         render_error(error, as_json="--json" in sys.argv[1:])
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
