@@ -48,7 +48,7 @@ def list_all(json: Json = False) -> None:
             state.status.value,
             "NVIDIA GPUs" if state.spec.accelerator == "cuda" else "the CPU",
             render.gib(state.size_bytes) if state.size_bytes else "",
-            state.reason or str(state.path),
+            state.reason or "",
         )
         for state in states
     ]
