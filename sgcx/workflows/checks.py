@@ -8,7 +8,6 @@ from enum import StrEnum
 
 from sgcx.errors import SgcxError
 
-
 _CRASH_MEND = "Mend what the message names; if it names nothing of yours, please report this as a defect of sgcx"
 
 

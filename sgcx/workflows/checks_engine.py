@@ -22,7 +22,8 @@ def check_engine(state: EngineState) -> Check:
             mend = "If nothing is installing it: `sgcx up` or `sgcx engine install` completes it"
             return Check(ENGINE, name, Status.WARN, state.reason or "incomplete", mend=mend)
         case EngineStatus.BROKEN:
-            return Check(ENGINE, name, Status.FAIL, state.reason or "broken", mend=f"sgcx engine repair {name}")
+            mend = f"`sgcx up` makes it anew, or: sgcx engine repair {name}"
+            return Check(ENGINE, name, Status.FAIL, state.reason or "broken", mend=mend)
 
 
 def check_patches(label: str, statuses: Iterable[PatchStatus]) -> Iterator[Check]:
