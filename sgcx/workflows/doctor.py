@@ -108,7 +108,7 @@ class _Doctor:
     def _patches(self) -> Iterator[Check]:
         ready = [state.spec.name for state in list_engines(self.paths) if state.status is EngineStatus.READY]
         if not ready:
-            yield Check(checks_engine.ENGINE, "patches", Status.SKIP, "no engine to patch")
+            yield Check(checks_engine.ENGINE, "patches", Status.SKIP, "no engine is ready")
         for name in ready:
             for target in find_targets(self.paths, engine=name, location=None):
                 yield from checks_engine.check_patches(name, status_of(target))
