@@ -13,9 +13,10 @@ from sgcx.paths import Paths
 from sgcx.planning.plan import LaunchPlan
 from sgcx.rehearsal.checkpoint import checkpoint_is_current
 from sgcx.rehearsal.rules import load_script
-from sgcx.server.environment import EngineDirectory, EngineSpec, EngineStatus, inspect, install, list_specs
+from sgcx.server.environment import EngineDirectory, EngineSpec, list_specs
 from sgcx.server.install_progress import InstallProgress
 from sgcx.server.overlay import RUNNING_SGCX, engine_environment, write_overlay
+from sgcx.workflows.engines import install_engine
 
 _CHECKPOINT_TIMEOUT_S = 600
 
@@ -38,16 +39,11 @@ def engine_for(plan: LaunchPlan) -> EngineSpec:
 
 def provision_engine(spec: EngineSpec, paths: Paths, on_progress: Callable[[InstallProgress], None]) -> EngineRuntime:
     """Installs or completes the engine, and makes sure of its patches."""
+    install_engine(spec, paths, on_progress)
     engine = EngineDirectory.of(spec, paths.engines)
-    patcher = SglangPatcher()
-    if inspect(spec, paths.engines).status is EngineStatus.READY:
-        site_packages = engine.site_packages()
-        if site_packages is not None:
-            patcher.apply_to(site_packages)
-    else:
-        state = install(spec, paths.engines, patcher=patcher, on_progress=on_progress)
-        if state.status is not EngineStatus.READY:
-            raise LaunchFailed(f"The engine {spec.name} is not ready: {state.reason}", log_path=str(engine.pip_log))
+    site_packages = engine.site_packages()
+    assert site_packages is not None, "a READY engine has packages"
+    SglangPatcher().apply_to(site_packages)  # the user may have taken patches back
     overlay = write_overlay(engine.path, RUNNING_SGCX, spec.accelerator)
     return EngineRuntime(spec, engine.python, engine_environment(spec.accelerator, overlay))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from installed import ENGINE
+from installed import ENGINE, search_path
 
 pytestmark = pytest.mark.engine
 
@@ -113,6 +113,29 @@ def test_a_server_that_is_killed_while_streaming_ends_the_stream_and_is_reported
     assert machine.up()["pid"] != result["pid"]
 
 
+@pytest.mark.codex
+def test_codex_ends_its_turn_with_an_error_when_the_server_is_killed(machine, codex_binary, tmp_path):
+    result = machine.up()
+    machine.environment["PATH"] = os.pathsep.join([str(codex_binary.parent), search_path()])
+    assert machine.sgcx("codex-config", "--yes").returncode == 0
+    log = Path(result["log"])
+    codex = subprocess.Popen(
+        [sys.executable, "-m", "sgcx", "codex", "exec", "--json", "--skip-git-repo-check", "count to 400"],
+        env=machine.environment,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    wait_for(lambda: "POST /v1/responses" in log.read_text(errors="replace"))
+    os.kill(result["pid"], signal.SIGKILL)
+    output, _ = codex.communicate(timeout=120)
+    events = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    assert codex.returncode == 1
+    assert events[-1]["type"] == "turn.failed"
+
+
 def test_a_scheduler_that_dies_takes_the_server_down_and_is_reported(machine):
     result = machine.up()
     scheduler = next(
@@ -157,6 +180,36 @@ def running_requests(rehearsal):
     headers = {"Authorization": f"Bearer {rehearsal.key}"}
     loads = httpx.get(f"{root}/v1/loads", headers=headers, trust_env=False, timeout=30).json()
     return sum(load["num_running_reqs"] + load["num_waiting_reqs"] for load in loads["loads"])
+
+
+def test_a_script_of_the_users_own_is_followed_and_a_malformed_one_refused(machine, tmp_path):
+    script = tmp_path / "rules.toml"
+    script.write_text("[[rule]]\nname = 'any'\n")
+    refused = machine.sgcx("up", "rehearsal", "--port", "0", "--script", str(script))
+    assert refused.returncode == 2
+    assert "rules.toml" in refused.stderr
+    script.write_text("[[rule]]\nname = 'any'\nmatch = '.'\n[[rule.step]]\nreasoning = 'r'\ntext = 'my own words'\n")
+    with client_for(machine.up("--script", str(script))) as client:
+        answer = client.post("/responses", json={"input": "hello"}).json()
+    assert answer["output"][-1]["content"][0]["text"] == "my own words"
+
+
+def test_too_much_input_is_refused_with_the_code_that_makes_clients_compact(rehearsal):
+    huge = "word " * 140_000
+    with rehearsal.client() as client:
+        for stream in (True, False):
+            refused = client.post("/responses", json={"input": huge, "stream": stream})
+            assert refused.status_code == 400
+            assert refused.json()["error"]["code"] == "context_length_exceeded"
+
+
+def test_a_schema_is_enforced_while_decoding(rehearsal):
+    schema = {"type": "object", "properties": {"title": {"type": "string", "maxLength": 5}}, "required": ["title"]}
+    text = {"format": {"type": "json_schema", "name": "t", "schema": {**schema, "additionalProperties": False}}}
+    with rehearsal.client() as client:
+        body = {"input": "hello", "text": text, "reasoning": {"effort": "none"}, "max_output_tokens": 60}
+        answer = client.post("/responses", json=body).json()
+    assert answer["output"][0]["content"][0]["text"].lstrip().startswith("{")
 
 
 def test_a_taken_port_is_named_with_its_owner(machine):
