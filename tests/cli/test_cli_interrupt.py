@@ -12,16 +12,31 @@ from sgcx.server.records import ServerRecord
 from sgcx.server.supervisor import Alive, liveness
 
 
+def as_from_a_terminal() -> None:
+    """A shell starts its background jobs with SIGINT ignored, and the tests may be one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_while_following_a_log(home: Path, live_server: ServerRecord) -> None:
     with Path(live_server.log_path).open("a") as log:
         log.write("Authorization: Bearer sgcx-secret-key-of-a-test\n")
     command = [sys.executable, "-m", "sgcx", "logs", "-f"]
     environment = {**os.environ, "SGCX_HOME": str(home / "sgcx")}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as logs:
-        assert logs.stdout is not None
-        line = logs.stdout.readline()  # so it is following by now
-        logs.send_signal(signal.SIGINT)
-        assert logs.wait(timeout=30) == 130
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=as_from_a_terminal,
+    ) as logs:
+        try:
+            assert logs.stdout is not None
+            line = logs.stdout.readline()  # so it is following by now
+            logs.send_signal(signal.SIGINT)
+            assert logs.wait(timeout=30) == 130
+        finally:
+            logs.kill()
     assert "Authorization" in line
     assert "secret" not in line
     assert isinstance(liveness(live_server), Alive)
