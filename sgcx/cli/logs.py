@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -38,12 +39,12 @@ def logs(
     show_log(path, follow=follow, lines=lines)
 
 
-def show_log(path: Path, *, follow: bool, lines: int) -> None:
+def show_log(path: Path, *, follow: bool, lines: int, until: Callable[[], bool] = lambda: False) -> None:
     from sgcx.server.log_reading import follow as follow_lines
     from sgcx.server.log_reading import tail
     from sgcx.server.redaction import redact
 
-    shown = follow_lines(path, lines=lines) if follow else iter(tail(path, lines))
+    shown = follow_lines(path, lines=lines, until=until) if follow else iter(tail(path, lines))
     for line in shown:
         sys.stdout.write(redact(line) + "\n")
         sys.stdout.flush()

@@ -117,14 +117,24 @@ def _show(result: UpResult, *, as_json: bool) -> None:
 
 
 def _stay(result: UpResult) -> None:
+    """Until Ctrl-C or SIGTERM, which stop the server, or until it ends by itself."""
+    import signal
+
     from sgcx.cli.logs import show_log
+    from sgcx.errors import LaunchFailed
     from sgcx.paths import Paths
+    from sgcx.server.supervisor import Dead, liveness
     from sgcx.workflows.down import down_record
 
+    record = result.record
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
-        show_log(Path(result.record.log_path), follow=True, lines=0)
+        show_log(Path(record.log_path), follow=True, lines=0, until=lambda: isinstance(liveness(record), Dead))
     except KeyboardInterrupt:
-        down_record(Paths.from_environment(), result.record)
+        down_record(Paths.from_environment(), record)
+        return
+    raise LaunchFailed(f"The server {record.name!r} ended by itself", hint="`sgcx status` says why")
 
 
 def _indices(text: str | None) -> tuple[int, ...] | None:

@@ -58,6 +58,7 @@ class _GenerateRequest(Protocol):
 class _TokenizerManager(Protocol):
     tokenizer: _Tokenizer
     gracefully_exit: bool
+    rid_to_state: dict[str, object]
 
     def generate_request(self, obj: _GenerateRequest, request: object) -> AsyncIterator[_Chunk]: ...
 
@@ -89,7 +90,8 @@ class SglangEngine:
         finished = False
         read = 0
         try:
-            async with aclosing(_checked(manager.generate_request(generation, self._raw_request))) as chunks:
+            chunks_or_refusal = _checked(manager.generate_request(generation, self._raw_request), manager, request)
+            async with aclosing(chunks_or_refusal) as chunks:
                 async for chunk in chunks:
                     text, meta = chunk["text"], chunk["meta_info"]
                     for delta in reader.feed(text[read:]):
@@ -174,12 +176,16 @@ def _verbatim_arguments(message: JsonObject) -> JsonObject:
     return {**message, "tool_calls": encoded}
 
 
-async def _checked(chunks: AsyncIterator[_Chunk]) -> AsyncGenerator[_Chunk, None]:
+async def _checked(
+    chunks: AsyncIterator[_Chunk], manager: _TokenizerManager, request: EngineRequest
+) -> AsyncGenerator[_Chunk, None]:
     """Tokenizer-side refusals as `EngineError`."""
     try:
         async for chunk in chunks:
             yield chunk
     except ValueError as error:
+        # 0.5.10.post1 keeps the state of a request that it refused, and then never finishes draining.
+        manager.rid_to_state.pop(request.request_id, None)
         raise _refusal(str(error), 400) from error
 
 

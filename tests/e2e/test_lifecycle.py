@@ -168,6 +168,26 @@ def test_down_while_answering_leaves_no_process_and_no_port(machine):
     assert [server["state"] for server in machine.status()] == ["STOPPED"]
 
 
+def test_in_the_foreground_sigterm_stops_the_server_with_the_command(machine):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sgcx", "up", "rehearsal", "--port", "0", "--foreground"],
+        env=machine.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    for line in process.stdout:
+        if line.startswith("Next"):
+            break
+    wait_for(lambda: process.poll() is None and machine.status()[0]["state"] == "RUNNING")
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert not engine_processes(machine)
+    assert [server["state"] for server in machine.status()] == ["STOPPED"]
+
+
 def test_leaving_a_stream_frees_the_engine(rehearsal):
     with rehearsal.client() as client:
         with client.stream("POST", "/responses", json=LONG_ANSWER) as response:
