@@ -10,19 +10,17 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Protocol, TypedDict, cast
 
+from sgcx.engines.refusals import refusal
 from sgcx.errors import EngineError
 from sgcx.responses.deltas import EngineDelta, Failed, Finished, Usage
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import EngineRequest
 from sgcx.responses.wire import JsonObject, JsonValue
-
-logger = logging.getLogger(__name__)
 
 PROMPT_TAIL_TOKENS = 8
 
@@ -186,21 +184,7 @@ async def _checked(
     except ValueError as error:
         # 0.5.10.post1 keeps the state of a request that it refused, and then never finishes draining.
         manager.rid_to_state.pop(request.request_id, None)
-        raise _refusal(str(error), 400) from error
-
-
-_CONTEXT_PHRASES = ("context length", "longer than the model", "maximum allowed length", "too long")
-
-
-def _refusal(message: str, status: int) -> EngineError:
-    """SGLang tells its reasons in prose only; the phrases are those of 0.5.10.post1 to 0.5.23."""
-    if status == 400:
-        too_long = any(phrase in message for phrase in _CONTEXT_PHRASES)
-        return EngineError(message, code="context_length_exceeded" if too_long else "invalid_prompt", status=400)
-    if status in (429, 503):
-        return EngineError("The engine's queue is full", code=None, status=503, retry_after_s=2)
-    logger.error("the engine aborted a request with status %s: %s", status, message)
-    return EngineError("The engine aborted the request", code="server_error", status=500)
+        raise refusal(str(error), 400) from error
 
 
 def _end(reason: Mapping[str, object], meta: _MetaInfo, *, started: bool) -> Finished | Failed:
@@ -217,7 +201,7 @@ def _end(reason: Mapping[str, object], meta: _MetaInfo, *, started: bool) -> Fin
             return Finished("length", usage)
         case _:
             status = reason.get("status_code")
-            refusal = _refusal(str(reason.get("message", "aborted")), int(status) if isinstance(status, int) else 500)
+            refused = refusal(str(reason.get("message", "aborted")), int(status) if isinstance(status, int) else 500)
             if not started:
-                raise refusal
-            return Failed(refusal.code or "server_error", refusal.message)
+                raise refused
+            return Failed(refused.code or "server_error", refused.message)
