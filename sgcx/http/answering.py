@@ -1,0 +1,37 @@
+"""What handlers of kept things share: JSON out, errors translated, unknown ids."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sgcx.http.errors import JSON, envelope, error_response
+from sgcx.http.ids import new_id
+from sgcx.responses.wire import JsonObject
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def answering(handler: Handler) -> Handler:
+    """`handler`, with whatever it raises as the API's error envelope."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except Exception as error:
+            return error_response(error, request_id=new_id("req"))
+
+    return answer
+
+
+def answer_json(value: JsonObject) -> Response:
+    return Response(orjson.dumps(value), media_type=JSON)
+
+
+def not_found(what: str, key: str) -> Response:
+    message = f"{what} with id {key!r} not found"
+    return envelope(HTTPStatus.NOT_FOUND, message, code=None, request_id=new_id("req"))

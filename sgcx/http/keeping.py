@@ -1,0 +1,111 @@
+"""State around one request: what it continues is looked up before, what came of it is kept after.
+
+A response is kept before its terminal event goes out, so that a client can continue from it at once. A store
+that fails costs the record, never the answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sgcx.errors import InvalidRequest
+from sgcx.http.ids import new_id
+from sgcx.responses.events import Event
+from sgcx.responses.history import earlier_items, output_as_input, own_items, referenced_ids, with_references
+from sgcx.responses.parsing import Node, body_node
+from sgcx.responses.replay import condense, is_terminal
+from sgcx.responses.storage import Storage, StoredResponse
+from sgcx.responses.wire import JsonObject, JsonValue
+
+logger = logging.getLogger(__name__)
+
+Batches = AsyncGenerator[list[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    body: JsonObject
+    """The request's body, its references to kept items replaced by the items."""
+    earlier: tuple[JsonObject, ...] = ()
+    """The items that go before its `input`."""
+    storage: Storage | None = None
+    """Where the result goes; None: nothing is kept."""
+    conversation_id: str | None = None
+
+    def kept(self, batches: Batches) -> Batches:
+        """The same events; the response is in the store when the last one comes out."""
+        return batches if self.storage is None else self._recorded(self.storage, batches)
+
+    async def _recorded(self, storage: Storage, batches: Batches) -> Batches:
+        recorded: list[JsonObject] = []
+        try:
+            async for batch in batches:
+                recorded += [kept for event in batch if (kept := condense(event)) is not None]
+                if batch and is_terminal(batch[-1]):
+                    await self._keep(storage, batch[-1]["response"], recorded)
+                yield batch
+        finally:
+            await batches.aclose()
+
+    async def _keep(self, storage: Storage, response: JsonValue, recorded: Sequence[JsonObject]) -> None:
+        assert isinstance(response, Mapping)
+        own = own_items(self.body.get("input"), new_id)
+        try:
+            await storage.put_response(response, (*self.earlier, *own), recorded)
+            if self.conversation_id is not None and response["status"] != "failed":
+                await storage.add_items(self.conversation_id, (*own, *output_as_input(_items(response["output"]))))
+        except OSError:
+            logger.exception("response %s could not be kept", response["id"])
+
+
+async def open_turn(storage: Storage | None, decoded: object) -> Turn:
+    """Raises `InvalidRequest` where the request continues something that is not here."""
+    node = body_node(decoded)
+    body = node.as_object()
+    if storage is None:
+        return Turn(body)
+    previous_id = node.get("previous_response_id").optional_string()
+    conversation_id = _conversation_id(node.get("conversation"))
+    if previous_id is not None and conversation_id is not None:
+        raise InvalidRequest("`previous_response_id` and `conversation` exclude each other", param="conversation")
+    previous = None if previous_id is None else await _previous(storage, previous_id)
+    conversation = () if conversation_id is None else await _conversation(storage, conversation_id)
+    earlier = earlier_items(previous, conversation)
+    known = {item.get("id") for item in earlier}
+    wanted = [item_id for item_id in referenced_ids(node) if item_id not in known]
+    found = await storage.find_items(wanted) if wanted else {}
+    keeps = node.get("store").boolean(True)
+    return Turn(with_references(body, found), earlier, storage if keeps else None, conversation_id)
+
+
+def _conversation_id(node: Node) -> str | None:
+    if node.is_null() or node.is_string():
+        return node.optional_string()
+    return node.get("id").string()
+
+
+async def _previous(storage: Storage, response_id: str) -> StoredResponse:
+    previous = await storage.get_response(response_id)
+    if previous is None:
+        raise InvalidRequest(
+            f"Previous response with id {response_id!r} not found",
+            param="previous_response_id",
+            code="previous_response_not_found",
+        )
+    return previous
+
+
+async def _conversation(storage: Storage, conversation_id: str) -> tuple[JsonObject, ...]:
+    items = await storage.conversation_items(conversation_id)
+    if items is None:
+        raise InvalidRequest(
+            f"Conversation with id {conversation_id!r} not found", param="conversation", code="conversation_not_found"
+        )
+    return items
+
+
+def _items(output: JsonValue) -> list[JsonObject]:
+    assert isinstance(output, Sequence)
+    return [item for item in output if isinstance(item, Mapping)]

@@ -1,0 +1,97 @@
+"""What a request continues: the items before its own, out of a stored response or a conversation.
+
+The history of a response is its input and then its output. Its instructions are not part of that: each request
+brings its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from sgcx.responses.parsing import Node
+from sgcx.responses.storage import StoredResponse
+from sgcx.responses.wire import JsonObject, JsonValue
+
+NewId = Callable[[str], str]
+
+_PREFIXES = {
+    "message": "msg",
+    "reasoning": "rs",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctco",
+    "compaction": "cmp",
+}
+_WITH_STATUS = ("message", "function_call", "function_call_output")
+
+
+def earlier_items(
+    previous: StoredResponse | None, conversation_items: Sequence[JsonObject] = ()
+) -> tuple[JsonObject, ...]:
+    """Everything that came before the request's own input, oldest first."""
+    if previous is None:
+        return tuple(conversation_items)
+    return (*conversation_items, *previous.input_items, *output_as_input(_objects(previous.response.get("output"))))
+
+
+def output_as_input(items: Iterable[JsonObject]) -> tuple[JsonObject, ...]:
+    """Output items are input items as they are, but for a call that was cut off: nobody has run it."""
+    return tuple(item for item in items if not _is_cut_call(item))
+
+
+def _is_cut_call(item: JsonObject) -> bool:
+    kind = item.get("type")
+    return isinstance(kind, str) and kind.endswith("_call") and item.get("status") == "incomplete"
+
+
+def own_items(sent: JsonValue, new_id: NewId) -> tuple[JsonObject, ...]:
+    """A request's own `input` as the API lists it: every item with an id, text as content parts."""
+    if isinstance(sent, str):
+        return (_as_listed({"role": "user", "content": sent}, new_id),)
+    return tuple(_as_listed(item, new_id) for item in _objects(sent) if item.get("type") != "item_reference")
+
+
+def _as_listed(item: JsonObject, new_id: NewId) -> JsonObject:
+    kind = item.get("type") or "message"
+    listed: dict[str, JsonValue] = {**item, "type": kind}
+    if not isinstance(listed.get("id"), str) or not listed["id"]:
+        listed["id"] = new_id(_PREFIXES.get(str(kind), "item"))
+    if kind in _WITH_STATUS and listed.get("status") is None:
+        listed["status"] = "completed"
+    content = listed.get("content")
+    if kind == "message" and isinstance(content, str):
+        listed["content"] = [_text_part(content, output=item.get("role") == "assistant")]
+    return listed
+
+
+def _text_part(text: str, *, output: bool) -> JsonObject:
+    if output:
+        return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    return {"type": "input_text", "text": text}
+
+
+def referenced_ids(body: Node) -> tuple[str, ...]:
+    """The ids that `item_reference` items of the request point to."""
+    sent = body.get("input").value
+    return tuple(str(item.get("id")) for item in _objects(sent) if item.get("type") == "item_reference")
+
+
+def with_references(body: JsonObject, found: Mapping[str, JsonObject]) -> JsonObject:
+    """Each reference replaced by its item. One that leads nowhere stays, and is reported as left out."""
+    sent = body.get("input")
+    if not found or isinstance(sent, str) or not isinstance(sent, Sequence):
+        return body
+    return {**body, "input": [_resolved(item, found) for item in sent]}
+
+
+def _resolved(item: JsonValue, found: Mapping[str, JsonObject]) -> JsonValue:
+    if isinstance(item, Mapping) and item.get("type") == "item_reference":
+        return found.get(str(item.get("id")), item)
+    return item
+
+
+def _objects(value: JsonValue) -> Iterable[JsonObject]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return ()
+    return (element for element in value if isinstance(element, Mapping))
