@@ -1,0 +1,189 @@
+"""An engine behind HTTP: any server with `/v1/chat/completions`, as a client of it.
+
+What it streams is read as parsed chat deltas, or, where it was started without parsers, as the model's raw text.
+Leaving a generation closes its connection; that is how such a server learns that nobody wants the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
+
+import httpx
+import orjson
+
+from sgcx.engines.chat_chunks import ChatReader, Object
+from sgcx.engines.chat_request import Upstream, build_body
+from sgcx.engines.refusals import error_message, upstream_nonsense, upstream_refusal, upstream_unreachable
+from sgcx.errors import EngineError
+from sgcx.responses.deltas import EngineDelta, Failed
+from sgcx.responses.dialect import Reader
+from sgcx.responses.engine import EngineRequest
+from sgcx.responses.sse import SseDecoder
+
+_CONNECT_TIMEOUT_S = 5.0
+_SILENCE_TIMEOUT_S = 1800.0
+"""A queue and a long prompt can keep an engine silent for long; a host that is gone for good must still end."""
+_PROBE_TIMEOUT_S = 5.0
+_DRAIN_S = 0.1
+_DONE = "[DONE]"
+_OPEN_REASONING = "<think>"
+
+
+class ChatEngine:
+    """One per process; all generations share its connections. `api_key` is the upstream's."""
+
+    def __init__(self, upstream: Upstream, *, api_key: str | None = None) -> None:
+        self._upstream = upstream
+        self._client = httpx.AsyncClient(
+            headers={
+                "Accept-Encoding": "identity",
+                "User-Agent": "sgcx",
+                **({"Authorization": f"Bearer {api_key}"} if api_key else {}),
+            },
+            timeout=httpx.Timeout(_SILENCE_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S, pool=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+            trust_env=not is_loopback(upstream.url),
+        )
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def healthy(self) -> bool:
+        """Every engine lists its models, and no engine takes long to."""
+        try:
+            answer = await self._client.get(f"{self._upstream.url}/models", timeout=_PROBE_TIMEOUT_S)
+        except httpx.HTTPError:
+            return False
+        return answer.is_success
+
+    async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
+        reader = ChatReader(self._text_reader(request))
+        started = False
+        try:
+            async with aclosing(self._chunks(request)) as chunks:
+                async for chunk in chunks:
+                    for delta in reader.feed(chunk):
+                        started = True
+                        yield delta
+            if reader.cut and not started:
+                raise upstream_nonsense("it ended before it began")
+        except EngineError as error:
+            if not started:
+                raise
+            yield Failed(error.code or "server_error", error.message)
+        else:
+            yield reader.end()
+
+    def _text_reader(self, request: EngineRequest) -> Reader | None:
+        raw = self._upstream.raw
+        if raw is None:
+            return None
+        opened = raw.reasoning_opened and request.thinking
+        return raw.dialect.reader(prompt_tail=_OPEN_REASONING if opened else "")
+
+    async def _chunks(self, request: EngineRequest) -> AsyncGenerator[Object, None]:
+        """The decoded chunks of the stream. Raises `EngineError` only."""
+        decoder = SseDecoder()
+        async with self._response(request) as response, aclosing(_bytes(response)) as pieces:
+            async for piece in pieces:
+                for data in decoder.feed(piece):
+                    if data == _DONE:
+                        await _drain(pieces)
+                        return
+                    yield self._decode(data)
+
+    def _decode(self, data: str) -> Object:
+        try:
+            chunk: object = orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            raise upstream_nonsense("it streams something that is not JSON") from error
+        if not isinstance(chunk, dict):
+            raise upstream_nonsense("it streams something that is no object")
+        if chunk.get("error") or chunk.get("object") == "error":
+            raise upstream_refusal(_error_status(chunk), error_message(chunk), model=self._upstream.model)
+        return chunk
+
+    @asynccontextmanager
+    async def _response(self, request: EngineRequest) -> AsyncIterator[httpx.Response]:
+        """The open response with a good status. On leaving, a connection that still streams is closed."""
+        outgoing = self._client.build_request(
+            "POST",
+            f"{self._upstream.url}/chat/completions",
+            content=orjson.dumps(build_body(request, self._upstream)),
+            headers={"Content-Type": "application/json", "X-Request-Id": request.request_id},
+        )
+        try:
+            response = await self._client.send(outgoing, stream=True)
+        except httpx.HTTPError as error:
+            raise upstream_unreachable(_reason(error)) from error
+        try:
+            if not response.is_success:
+                raise await self._refused(response)
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _refused(self, response: httpx.Response) -> EngineError:
+        try:
+            body = await response.aread()
+            message = error_message(orjson.loads(body))
+        except httpx.HTTPError as error:
+            message = _reason(error)
+        except orjson.JSONDecodeError:
+            message = error_message(body.decode(errors="replace"))
+        wait = response.headers.get("retry-after", "")
+        return upstream_refusal(
+            response.status_code,
+            message,
+            model=self._upstream.model,
+            retry_after_s=int(wait) if wait.isdecimal() else None,
+        )
+
+
+def is_loopback(url: str) -> bool:
+    """No proxy stands between a machine and itself, whatever the environment says."""
+    host = httpx.URL(url).host
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def _bytes(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    try:
+        async for piece in response.aiter_bytes():
+            yield piece
+    except httpx.HTTPError as error:
+        raise EngineError(
+            f"The connection to the upstream engine broke: {_reason(error)}",
+            code="server_error",
+            status=503,
+            retry_after_s=1,
+        ) from error
+
+
+async def _drain(pieces: AsyncGenerator[bytes, None]) -> None:
+    """Read to the end, which is due now: only then can the connection serve the next request."""
+    with suppress(TimeoutError, EngineError):
+        async with asyncio.timeout(_DRAIN_S):
+            async for _ in pieces:
+                pass
+
+
+def _reason(error: httpx.HTTPError) -> str:
+    return str(error) or type(error).__name__
+
+
+def _error_status(chunk: Object) -> int:
+    """Engines put the status into the error, or beside it; some write a word there."""
+    error = chunk.get("error")
+    for holder in (error, chunk):
+        code = holder.get("code") if isinstance(holder, dict) else None
+        if isinstance(code, int) and 400 <= code < 600:
+            return code
+    return 500

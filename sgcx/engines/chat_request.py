@@ -1,0 +1,86 @@
+"""The body of a chat completion, as an engine behind HTTP wants it. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+
+from sgcx.responses.dialect import Dialect
+from sgcx.responses.engine import EngineRequest
+from sgcx.responses.wire import JsonObject, JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class RawText:
+    """The engine was started without parsers: its content is the model's raw text, for the dialect to read.
+
+    `reasoning_opened`: the prompt of a request that thinks ends inside the reasoning, as those of Kimi K2.5 and
+    later and of DeepSeek-R1 do.
+    """
+
+    dialect: Dialect
+    reasoning_opened: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """`url` ends in `/v1`, `model` is the upstream's own name for it.
+
+    `verbatim_arguments`: SGLang decodes the arguments of past calls, and its templates print them anew. Encoded
+    once more they come out as they were: the prefix cache holds them, and a call whose JSON the model got wrong
+    is no 400. Other engines take the plain string.
+    """
+
+    url: str
+    model: str
+    verbatim_arguments: bool = False
+    raw: RawText | None = None
+
+
+def build_body(request: EngineRequest, upstream: Upstream) -> JsonObject:
+    arguments = _encoded_arguments if upstream.verbatim_arguments else _valid_arguments
+    body: dict[str, JsonValue] = {
+        "model": upstream.model,
+        "messages": [_with_arguments(message, arguments) for message in request.messages],
+        "chat_template_kwargs": request.template_arguments,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if request.tools:
+        body["tools"] = request.tools
+    if request.max_new_tokens is not None:
+        body["max_tokens"] = request.max_new_tokens
+    if request.json_schema is not None:
+        schema: JsonObject = {"name": "response", "schema": request.json_schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if upstream.raw is not None:
+        body |= {"separate_reasoning": False, "skip_special_tokens": False}
+    return body
+
+
+def _with_arguments(message: JsonObject, encode: Callable[[str], str]) -> JsonObject:
+    calls = message.get("tool_calls")
+    if not isinstance(calls, list):
+        return message
+    encoded: list[JsonValue] = []
+    for call in calls:
+        function = call["function"]
+        encoded.append({**call, "function": {**function, "arguments": encode(function["arguments"])}})
+    return {**message, "tool_calls": encoded}
+
+
+def _encoded_arguments(arguments: str) -> str:
+    return orjson.dumps(arguments).decode()
+
+
+def _valid_arguments(arguments: str) -> str:
+    """Engines refuse a history with a call whose arguments are no JSON object, and so the rest of the session."""
+    try:
+        valid = isinstance(orjson.loads(arguments), dict)
+    except orjson.JSONDecodeError:
+        valid = False
+    return arguments if valid else orjson.dumps({"invalid_arguments": arguments}).decode()

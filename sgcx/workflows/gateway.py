@@ -1,0 +1,153 @@
+"""`sgcx gateway`: the Responses endpoint in front of an engine that somebody else started.
+
+The composition root of the gateway: router, chat engine and dialect meet here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from sgcx.codex.catalog import catalog_entries
+from sgcx.dialects.deepseek_r1 import DeepSeekR1
+from sgcx.dialects.kimi_k2 import KimiK2
+from sgcx.engines.chat import ChatEngine
+from sgcx.engines.chat_request import RawText, Upstream
+from sgcx.errors import UserError
+from sgcx.http.gateway import build_app, serve
+from sgcx.http.router import Endpoint
+from sgcx.paths import Paths
+from sgcx.planning.profile import Dialect as DialectName
+from sgcx.responses.dialect import Dialect
+from sgcx.responses.prompt import Sampling, ServedModel
+from sgcx.server.api_key import ensure_api_key
+from sgcx.server.ports import free_port, require_free_port
+from sgcx.workflows.gateway_model import GatewayModel, describe_model
+from sgcx.workflows.gateway_upstream import UpstreamModel, discover, normalize_url
+
+UPSTREAM_KEY_VARIABLE = "SGCX_UPSTREAM_API_KEY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayOptions:
+    """None stands for "find out"."""
+
+    upstream: str
+    model: str | None = None
+    served_model_name: str | None = None
+    dialect: DialectName | None = None
+    context_length: int | None = None
+    images: bool = False
+    raw: bool = False
+    """The upstream was started without parsers."""
+    reasoning_opened: bool = True
+    host: str = "127.0.0.1"
+    port: int = 30001
+    authentication: bool = True
+    upstream_key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything decided, nothing started."""
+
+    app: Starlette
+    base_url: str
+    host: str
+    port: int
+    upstream: UpstreamModel
+    model: GatewayModel
+    api_key_path: Path | None
+
+
+def prepare_gateway(options: GatewayOptions, paths: Paths) -> Gateway:
+    """Raises UserError where an option, or what the upstream says, leaves something open."""
+    url = normalize_url(options.upstream)
+    upstream_key = _upstream_key(options.upstream_key_file)
+    found = discover(url, upstream_key, model=options.model, context_length=options.context_length)
+    model = describe_model(
+        found,
+        served_model_name=options.served_model_name,
+        dialect=options.dialect,
+        images=options.images,
+        profiles=paths.user_profiles,
+    )
+    port = options.port or free_port(options.host)
+    require_free_port(options.host, port)
+    api_key = ensure_api_key(paths.api_key) if options.authentication else None
+    return Gateway(
+        app=_app(options, found, model, upstream_key=upstream_key, api_key=api_key),
+        base_url=f"http://{_reachable(options.host)}:{port}/v1",
+        host=options.host,
+        port=port,
+        upstream=found,
+        model=model,
+        api_key_path=paths.api_key if options.authentication else None,
+    )
+
+
+def serve_gateway(gateway: Gateway, on_ready: Callable[[], None]) -> None:
+    """Until Ctrl-C, which raises KeyboardInterrupt, or SIGTERM."""
+    serve(gateway.app, host=gateway.host, port=gateway.port, on_ready=on_ready)
+
+
+def _app(
+    options: GatewayOptions, found: UpstreamModel, model: GatewayModel, *, upstream_key: str | None, api_key: str | None
+) -> Starlette:
+    dialect = _dialect(model.dialect)
+    upstream = Upstream(
+        url=found.url,
+        model=found.model,
+        verbatim_arguments=found.owner == "sglang",
+        raw=RawText(dialect, options.reasoning_opened) if options.raw else None,
+    )
+    engine = ChatEngine(upstream, api_key=upstream_key)
+    endpoint = Endpoint(
+        engine_for=lambda _: engine,
+        dialect=dialect,
+        model=ServedModel(
+            name=model.name,
+            context_length=model.context_length,
+            images=model.images,
+            always_thinks=model.always_thinks,
+            thinking_sampling=Sampling(model.thinking_sampling.temperature, model.thinking_sampling.top_p),
+            instant_sampling=Sampling(model.instant_sampling.temperature, model.instant_sampling.top_p),
+        ),
+        catalog=tuple(catalog_entries([model.catalog_model])),
+    )
+    return build_app(endpoint, engine, api_key=api_key)
+
+
+def _dialect(name: DialectName) -> Dialect:
+    match name:
+        case "kimi_k2":
+            return KimiK2()
+        case "deepseek_r1":
+            return DeepSeekR1()
+
+
+def _upstream_key(file: Path | None) -> str | None:
+    """From a private file or the environment, never from an argument: those show in the process list."""
+    if file is None:
+        return os.environ.get(UPSTREAM_KEY_VARIABLE) or None
+    try:
+        mode, key = file.stat().st_mode, file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The upstream's key file {file} cannot be read: {error}") from error
+    if mode & 0o077:
+        raise UserError(
+            f"The upstream's key file {file} can be read by others (mode {mode & 0o777:o})", hint=f"chmod 600 {file}"
+        )
+    if not key or not key.isascii() or not key.isprintable():
+        raise UserError(f"The upstream's key file {file} holds no key", hint="It must be one line of printable ASCII")
+    return key
+
+
+def _reachable(host: str) -> str:
+    """A server on all interfaces is reached here through the loopback."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{shown}]" if ":" in shown else shown

@@ -1,0 +1,104 @@
+"""What an upstream engine says of itself: `GET /models`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+
+from sgcx.engines.chat import is_loopback
+from sgcx.errors import UserError
+
+_TIMEOUT_S = 15.0
+_CHAT_PATH = "/chat/completions"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamModel:
+    """`owner` is who the upstream says it is (`sglang`, `vllm`, …), empty where it was not asked."""
+
+    url: str
+    model: str
+    context_length: int
+    owner: str
+
+
+def normalize_url(text: str) -> str:
+    """The base URL that `/chat/completions` is appended to. `http://host:port` alone means its `/v1`."""
+    try:
+        parts = urlsplit(text)
+        complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number
+        complete = False
+    if not complete:
+        raise UserError(f"--upstream {text!r} is no URL of a server", hint="Write it as http://127.0.0.1:8000/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise UserError(
+            "--upstream must be a plain URL, without a key or a query", hint="Give the key with --upstream-key-file"
+        )
+    path = parts.path.rstrip("/").removesuffix(_CHAT_PATH)
+    return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
+
+
+def discover(url: str, api_key: str | None, *, model: str | None, context_length: int | None) -> UpstreamModel:
+    """Fills in what was not given. An upstream that is not up yet will do where everything was given."""
+    try:
+        entries = _read_models(url, api_key)
+    except UserError:
+        if model is None or context_length is None:
+            raise
+        return UpstreamModel(url, model, context_length, owner="")
+    entry = _choose(entries, url, model)
+    length = context_length or _context_length(entry)
+    if length is None:
+        raise UserError(
+            f"{url} does not say how long the context of {entry['id']!r} is",
+            hint="Give the number of tokens that the engine was started with: --context N",
+        )
+    return UpstreamModel(url, str(entry["id"]), length, owner=str(entry.get("owned_by", "")))
+
+
+def _read_models(url: str, api_key: str | None) -> list[Mapping[str, object]]:
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    try:
+        answer = httpx.get(f"{url}/models", headers=headers, timeout=_TIMEOUT_S, trust_env=not is_loopback(url))
+    except httpx.HTTPError as error:
+        raise UserError(
+            f"The upstream engine at {url} does not answer: {error or type(error).__name__}",
+            hint="Start it first, or give both --model and --context",
+        ) from error
+    if answer.status_code in (401, 403):
+        raise UserError(f"{url} wants a key, or another one", hint="Give it with --upstream-key-file FILE")
+    try:
+        document: object = answer.raise_for_status().json()
+    except (httpx.HTTPStatusError, ValueError) as error:
+        raise UserError(
+            f"{url}/models answers {answer.status_code} and no list of models",
+            hint="Check the URL (it usually ends in /v1), or give both --model and --context",
+        ) from error
+    match document:
+        case {"data": list(entries)}:
+            return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+        case _:
+            raise UserError(f"{url}/models has no list of models", hint="Give both --model and --context")
+
+
+def _choose(entries: list[Mapping[str, object]], url: str, model: str | None) -> Mapping[str, object]:
+    names = [str(entry["id"]) for entry in entries]
+    shown = ", ".join(names) or "nothing"
+    if model is None:
+        if len(entries) == 1:
+            return entries[0]
+        raise UserError(f"{url} serves {shown}", hint="Choose one with --model NAME")
+    for entry in entries:
+        if entry["id"] == model:
+            return entry
+    raise UserError(f"{url} does not serve {model!r}, but {shown}", hint="Choose one with --model NAME")
+
+
+def _context_length(entry: Mapping[str, object]) -> int | None:
+    """SGLang and vLLM say it; llama.cpp tells what the model was trained for, which is not what it serves."""
+    length = entry.get("max_model_len")
+    return length if isinstance(length, int) and length > 0 else None

@@ -1,0 +1,262 @@
+"""The chat engine against a real HTTP server that plays an engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import aclosing
+
+import pytest
+from chat_upstream import DONE, Cut, call, chunk, nobody_there, played, sse, usage
+
+from sgcx.dialects.kimi_k2 import KimiK2
+from sgcx.engines.chat import ChatEngine, is_loopback
+from sgcx.engines.chat_request import RawText, Upstream
+from sgcx.errors import EngineError
+from sgcx.responses.deltas import (
+    Failed,
+    Finished,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallArguments,
+    ToolCallFinished,
+    ToolCallStarted,
+    Usage,
+)
+from sgcx.responses.engine import EngineRequest
+
+HELLO = (chunk(content="Hello"), chunk("stop"), usage(3, 1, cached=2), DONE)
+
+
+def request(**changes):
+    fields = {
+        "request_id": "resp_1",
+        "messages": ({"role": "user", "content": "hi"},),
+        "tools": (),
+        "template_arguments": {"thinking": True},
+        "temperature": 1.0,
+        "top_p": 0.95,
+        "max_new_tokens": None,
+        "json_schema": None,
+        "thinking": True,
+    }
+    return EngineRequest(**{**fields, **changes})
+
+
+def generate(url, *requests, api_key=None, **options):
+    """The deltas of each request, one after another on one engine."""
+
+    async def run():
+        engine = ChatEngine(Upstream(url=url, model="m", **options), api_key=api_key)
+        async with aclosing(engine):
+            return [[delta async for delta in engine.generate(each)] for each in requests or (request(),)]
+
+    results = asyncio.run(run())
+    return results[0] if len(results) == 1 else results
+
+
+def refused(url, **options):
+    with pytest.raises(EngineError) as caught:
+        generate(url, **options)
+    return caught.value
+
+
+def test_a_stream_becomes_deltas_with_exact_usage():
+    with played(HELLO) as upstream:
+        assert generate(upstream.url) == [TextDelta("Hello"), Finished("stop", Usage(3, 2, 1, 0))]
+
+
+def test_frames_that_arrive_in_pieces_are_the_same_frames():
+    whole = b"".join(map(sse, (chunk(reasoning_content="sí \u2028"), *HELLO[:-1]))) + DONE
+    torn = (*(bytes([byte]) for byte in whole[:90]), 0.01, whole[90:97], 0.01, whole[97:])
+    with played(torn) as upstream:
+        assert generate(upstream.url) == [
+            ReasoningDelta("sí \u2028"),
+            TextDelta("Hello"),
+            Finished("stop", Usage(3, 2, 1)),
+        ]
+
+
+def test_interleaved_calls_are_told_one_after_another():
+    play = (
+        chunk(tool_calls=[call(0, "a", "{", "id0")]),
+        chunk(tool_calls=[call(1, "b", "[", "id1")]),
+        chunk(tool_calls=[call(0, arguments="}")]),
+        chunk(tool_calls=[call(1, arguments="]")]),
+        chunk("tool_calls"),
+        DONE,
+    )
+    with played(play) as upstream:
+        assert generate(upstream.url) == [
+            ToolCallStarted("a"),
+            ToolCallArguments("{"),
+            ToolCallArguments("}"),
+            ToolCallFinished(),
+            ToolCallStarted("b"),
+            ToolCallArguments("[]"),
+            ToolCallFinished(),
+            Finished("stop"),
+        ]
+
+
+def test_the_upstream_gets_the_whole_request():
+    asked = request(
+        tools=({"type": "function", "function": {"name": "f", "parameters": {}}},),
+        max_new_tokens=7,
+        json_schema={"type": "object"},
+    )
+    with played(HELLO) as upstream:
+        generate(upstream.url, asked, api_key="secret")
+        [sent], [headers] = upstream.requests, upstream.headers
+    assert sent == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "hi"}],
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}],
+        "chat_template_kwargs": {"thinking": True},
+        "temperature": 1.0,
+        "top_p": 0.95,
+        "max_tokens": 7,
+        "response_format": {"type": "json_schema", "json_schema": {"name": "response", "schema": {"type": "object"}}},
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    assert headers["authorization"] == "Bearer secret"
+    assert headers["x-request-id"] == "resp_1"
+
+
+@pytest.mark.parametrize(
+    ("written", "verbatim", "sent"),
+    [
+        ('{"a":  1}', False, '{"a":  1}'),
+        ('{"a":', False, '{"invalid_arguments":"{\\"a\\":"}'),
+        ('{"a":  1}', True, '"{\\"a\\":  1}"'),
+        ('{"a":', True, '"{\\"a\\":"'),
+    ],
+)
+def test_arguments_in_history_are_what_the_upstream_can_take(written, verbatim, sent):
+    past = {"role": "assistant", "tool_calls": [{"id": "i", "function": {"name": "f", "arguments": written}}]}
+    with played(HELLO) as upstream:
+        generate(upstream.url, request(messages=(past,)), verbatim_arguments=verbatim)
+    arguments = upstream.requests[0]["messages"][0]["tool_calls"][0]["function"]["arguments"]
+    assert arguments == sent
+    assert not verbatim or json.loads(arguments) == written
+
+
+def test_raw_text_is_asked_for_and_read():
+    play = (chunk(content="hm</thi"), chunk(content="nk>Hello"), chunk("stop"), DONE)
+    raw = RawText(KimiK2())
+    with played(play) as upstream:
+        thinking, instant = generate(upstream.url, request(), request(thinking=False), raw=raw)
+    assert thinking == [ReasoningDelta("hm"), TextDelta("Hello"), Finished("stop")]
+    assert ReasoningDelta("hm") not in instant
+    assert upstream.requests[0]["separate_reasoning"] is upstream.requests[0]["skip_special_tokens"] is False
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code", "retry_after"),
+    [
+        ((400, {"object": "error", "message": "exceeds the context length"}, {}), 400, "context_length_exceeded", None),
+        ((400, {"error": {"message": "maximum context length is 9"}}, {}), 400, "context_length_exceeded", None),
+        ((422, {"detail": "bad tool"}, {}), 400, "invalid_prompt", None),
+        ((401, {"error": "Unauthorized"}, {}), 502, "upstream_authentication_failed", None),
+        ((403, b"no", {}), 502, "upstream_authentication_failed", None),
+        ((404, {"error": {"message": "no such model"}}, {}), 404, "model_not_found", None),
+        ((429, b"slow down", {}), 503, None, 2),
+        ((503, {"error": {"message": "Loading model"}}, {"retry-after": "9"}), 503, None, 9),
+        ((500, b"<html>", {}), 500, "server_error", None),
+        ((302, b"", {"location": "/elsewhere"}), 502, "server_error", None),
+        (({"error": {"code": 503, "message": "full"}}, DONE), 503, None, 2),
+        (
+            (chunk(role="assistant", content=""), {"object": "error", "code": 400, "message": "too long"}),
+            400,
+            None,
+            None,
+        ),
+        ((b"data: {oops\n\n",), 502, "server_error", None),
+        ((b"data: []\n\n",), 502, "server_error", None),
+        ((DONE,), 502, "server_error", None),
+        ((chunk(role="assistant"), Cut()), 503, "server_error", 1),
+    ],
+)
+def test_a_refusal_before_the_first_delta_has_its_status(answer, status, code, retry_after):
+    with played(answer) as upstream:
+        error = refused(upstream.url, api_key="secret")
+    assert (error.status, error.retry_after_s) == (status, retry_after)
+    assert code is None or error.code == code
+    assert "secret" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        ((), "cut off"),
+        ((Cut(),), "connection"),
+        (({"error": {"code": 503, "message": "full"}}, DONE), "full"),
+        (({"error": {"code": "abort", "message": "x"}},), "failed with status 500"),
+    ],
+)
+def test_what_breaks_after_the_first_delta_is_a_failure_in_the_stream(rest, message):
+    with played((chunk(content="Hel"), 0.05, *rest)) as upstream:
+        [text, end] = generate(upstream.url)
+    assert text == TextDelta("Hel")
+    assert isinstance(end, Failed)
+    assert end.code == "server_error"
+    assert message in end.message
+
+
+def test_a_cut_call_is_never_finished():
+    with played((chunk(tool_calls=[call(0, "a", "{}")]), 0.05, Cut())) as upstream:
+        *before, end = generate(upstream.url)
+    assert ToolCallFinished() not in before
+    assert isinstance(end, Failed)
+
+
+def test_an_upstream_that_is_down_means_try_again():
+    with nobody_there() as url:
+        error = refused(url)
+    assert (error.status, error.retry_after_s) == (503, 2)
+
+
+def test_leaving_the_generator_closes_the_upstream_connection():
+    async def leave(upstream):
+        engine = ChatEngine(Upstream(url=upstream.url, model="m"))
+        async with aclosing(engine), aclosing(engine.generate(request())) as deltas:
+            assert await anext(deltas) == TextDelta("Hel")
+        assert await asyncio.to_thread(upstream.left.wait, 5)
+
+    with played((chunk(content="Hel"), 30.0)) as upstream:
+        asyncio.run(leave(upstream))
+
+
+def test_cancelling_before_the_first_delta_closes_the_upstream_connection():
+    async def leave(upstream):
+        engine = ChatEngine(Upstream(url=upstream.url, model="m"))
+        async with aclosing(engine):
+            first = asyncio.ensure_future(anext(engine.generate(request())))
+            while not upstream.requests:
+                await asyncio.sleep(0.01)
+            first.cancel()
+            await asyncio.wait({first})
+        assert await asyncio.to_thread(upstream.left.wait, 5)
+
+    with played((b": waiting\n\n", 30.0)) as upstream:
+        asyncio.run(leave(upstream))
+
+
+def test_one_connection_serves_one_request_after_another():
+    with played(HELLO) as upstream:
+        assert len(generate(upstream.url, request(), request(), request())) == 3
+        assert len(set(upstream.peers)) == 1
+
+
+def test_an_upstream_that_stays_open_after_done_does_not_hold_the_answer():
+    with played((*HELLO, 30.0)) as upstream:
+        assert generate(upstream.url)[-1] == Finished("stop", Usage(3, 2, 1, 0))
+
+
+def test_proxies_are_for_other_machines():
+    assert is_loopback("http://127.0.0.9:1/v1")
+    assert is_loopback("http://localhost/v1")
+    assert is_loopback("http://[::1]:1/v1")
+    assert not is_loopback("http://10.0.0.1/v1")
+    assert not is_loopback("https://engine.example/v1")
