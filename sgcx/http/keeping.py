@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sgcx.errors import InvalidRequest
 from sgcx.http.ids import new_id
 from sgcx.responses.events import Event
-from sgcx.responses.history import earlier_items, output_as_input, own_items, referenced_ids, with_references
+from sgcx.responses.history import earlier_items, objects, own_items, referenced_ids, with_references
 from sgcx.responses.parsing import Node, body_node
 from sgcx.responses.replay import condense, is_terminal
 from sgcx.responses.storage import Storage, StoredResponse
@@ -55,7 +55,7 @@ class Turn:
         try:
             await storage.put_response(response, (*self.earlier, *own), recorded)
             if self.conversation_id is not None and response["status"] != "failed":
-                await storage.add_items(self.conversation_id, (*own, *output_as_input(_items(response["output"]))))
+                await storage.add_items(self.conversation_id, (*own, *objects(response["output"])))
         except OSError:
             logger.exception("response %s could not be kept", response["id"])
 
@@ -104,8 +104,3 @@ async def _conversation(storage: Storage, conversation_id: str) -> tuple[JsonObj
             f"Conversation with id {conversation_id!r} not found", param="conversation", code="conversation_not_found"
         )
     return items
-
-
-def _items(output: JsonValue) -> list[JsonObject]:
-    assert isinstance(output, Sequence)
-    return [item for item in output if isinstance(item, Mapping)]

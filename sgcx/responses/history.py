@@ -29,27 +29,17 @@ _WITH_STATUS = ("message", "function_call", "function_call_output")
 def earlier_items(
     previous: StoredResponse | None, conversation_items: Sequence[JsonObject] = ()
 ) -> tuple[JsonObject, ...]:
-    """Everything that came before the request's own input, oldest first."""
+    """Everything that came before the request's own input, oldest first. Output items are input items as they are."""
     if previous is None:
         return tuple(conversation_items)
-    return (*conversation_items, *previous.input_items, *output_as_input(_objects(previous.response.get("output"))))
-
-
-def output_as_input(items: Iterable[JsonObject]) -> tuple[JsonObject, ...]:
-    """Output items are input items as they are, but for a call that was cut off: nobody has run it."""
-    return tuple(item for item in items if not _is_cut_call(item))
-
-
-def _is_cut_call(item: JsonObject) -> bool:
-    kind = item.get("type")
-    return isinstance(kind, str) and kind.endswith("_call") and item.get("status") == "incomplete"
+    return (*conversation_items, *previous.input_items, *objects(previous.response.get("output")))
 
 
 def own_items(sent: JsonValue, new_id: NewId) -> tuple[JsonObject, ...]:
     """A request's own `input` as the API lists it: every item with an id, text as content parts."""
     if isinstance(sent, str):
         return (_as_listed({"role": "user", "content": sent}, new_id),)
-    return tuple(_as_listed(item, new_id) for item in _objects(sent) if item.get("type") != "item_reference")
+    return tuple(_as_listed(item, new_id) for item in objects(sent) if item.get("type") != "item_reference")
 
 
 def _as_listed(item: JsonObject, new_id: NewId) -> JsonObject:
@@ -74,7 +64,7 @@ def _text_part(text: str, *, output: bool) -> JsonObject:
 def referenced_ids(body: Node) -> tuple[str, ...]:
     """The ids that `item_reference` items of the request point to."""
     sent = body.get("input").value
-    return tuple(str(item.get("id")) for item in _objects(sent) if item.get("type") == "item_reference")
+    return tuple(str(item.get("id")) for item in objects(sent) if item.get("type") == "item_reference")
 
 
 def with_references(body: JsonObject, found: Mapping[str, JsonObject]) -> JsonObject:
@@ -91,7 +81,8 @@ def _resolved(item: JsonValue, found: Mapping[str, JsonObject]) -> JsonValue:
     return item
 
 
-def _objects(value: JsonValue) -> Iterable[JsonObject]:
+def objects(value: JsonValue) -> Iterable[JsonObject]:
+    """The objects of an array, if it is one."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         return ()
     return (element for element in value if isinstance(element, Mapping))

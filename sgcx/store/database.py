@@ -166,4 +166,5 @@ class Database:
 
     def give_back_space(self) -> None:
         """Pages that hold nothing go back to the file system; the file would never shrink otherwise."""
-        self.rows("PRAGMA incremental_vacuum")
+        # Not `execute`, which takes the first step of a statement only: that would free a single page.
+        self.run(lambda connection: connection.executescript("PRAGMA incremental_vacuum"))
