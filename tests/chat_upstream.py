@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import count
 
 import uvicorn
 from starlette.applications import Starlette
@@ -66,19 +69,11 @@ class PlayedUpstream:
     """A client went away in the middle of a stream."""
     url: str = ""
 
-    def app(self):
-        return Starlette(
-            routes=[
-                Route("/v1/chat/completions", self._complete, methods=["POST"]),
-                Route("/v1/models", self._list, methods=["GET"]),
-            ]
-        )
-
-    async def _list(self, _):
+    async def list(self, _):
         entry = {"id": self.model, "object": "model", "owned_by": "sglang", "max_model_len": 1000}
         return JSONResponse({"object": "list", "data": [entry] if self.models is None else self.models})
 
-    async def _complete(self, request):
+    async def complete(self, request):
         self.requests.append(await request.json())
         self.headers.append(request.headers)
         self.peers.append(request.client.port)
@@ -127,12 +122,40 @@ def running(app, *, log_level="critical"):
         thread.join(10)
 
 
+_PLAYING = {}
+"""Upstreams by the first part of their path: one server plays them all, since starting one takes its time."""
+
+
+async def _dispatch(request):
+    upstream = _PLAYING.get(request.path_params["number"])
+    if upstream is None:
+        return JSONResponse({"error": "gone"}, status_code=410)
+    return await (upstream.complete if request.method == "POST" else upstream.list)(request)
+
+
+@cache
+def _port():
+    routes = [
+        Route("/{number:int}/v1/chat/completions", _dispatch, methods=["POST"]),
+        Route("/{number:int}/v1/models", _dispatch, methods=["GET"]),
+    ]
+    server = ExitStack()
+    atexit.register(server.close)
+    return server.enter_context(running(Starlette(routes=routes)))
+
+
 @contextmanager
 def played(play=(), **options):
-    upstream = PlayedUpstream(play, **options)
-    with running(upstream.app()) as port:
-        upstream.url = f"http://127.0.0.1:{port}/v1"
+    number = next(_NUMBERS)
+    upstream = PlayedUpstream(play, url=f"http://127.0.0.1:{_port()}/{number}/v1", **options)
+    _PLAYING[number] = upstream
+    try:
         yield upstream
+    finally:
+        del _PLAYING[number]
+
+
+_NUMBERS = count()
 
 
 @contextmanager
