@@ -1,29 +1,15 @@
-"""A real SGLang 0.5.10.post1 to read from: SGCX_TEST_SGLANG (its site-packages), else the managed CPU engine."""
+"""The files that the patches change, from the real SGLang 0.5.10.post1."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from sgcx.engines import patches
-from sgcx.paths import Paths
 
 _VERSION = "0.5.10.post1"
-
-
-@pytest.fixture(scope="session")
-def sglang_site_packages() -> Path:
-    given = os.environ.get("SGCX_TEST_SGLANG")
-    if given:
-        return Path(given)
-    engine = Paths.from_environment().engines / f"sglang-{_VERSION}-cpu"
-    found = list(engine.glob("venv/lib/python3.*/site-packages"))
-    if not found:
-        pytest.skip(f"no SGLang {_VERSION}: install the CPU engine, or set SGCX_TEST_SGLANG to its site-packages")
-    return found[0]
 
 
 @pytest.fixture
