@@ -25,6 +25,11 @@ cpu-grammar for SGLang 0.5.10.post1
   File      sglang/srt/constrained/xgrammar_backend.py
   Where     XGrammarGrammar.apply_vocab_mask
   Upstream  0.5.23 has the same branch
+abort-state for SGLang 0.5.10.post1
+  Purpose   forgets requests that are aborted in the waiting queue, and survives a late abort
+  File      sglang/srt/managers/tokenizer_manager.py
+  Where     TokenizerManager._handle_abort_req
+  Upstream  0.5.13 and later delete the state there
 """,
             stderr="",
         )
@@ -44,6 +49,7 @@ def test_export_writes_the_plain_diffs(sgcx: Sgcx, home: Path) -> None:
             stdout="""\
 out/mount-point.patch
 out/cpu-grammar.patch
+out/abort-state.patch
 """,
             stderr="Apply them in the folder that holds the `sglang` package: patch -p1 < FILE\n",
         )
@@ -128,7 +134,7 @@ hint: Reinstall SGLang, or take the foreign change out first
     status = sgcx("patch", "status", "--target", str(site_packages), "--json")
     assert status.exit_code == 1
     assert isinstance(status.json, list)
-    assert [patch["state"] for patch in status.json[0]["patches"]] == ["conflict", "conflict"]
+    assert [patch["state"] for patch in status.json[0]["patches"]] == ["conflict"] * len(PATCHES)
 
 
 def test_an_unknown_patch_lists_the_known(sgcx: Sgcx, home: Path) -> None:
@@ -139,7 +145,7 @@ def test_an_unknown_patch_lists_the_known(sgcx: Sgcx, home: Path) -> None:
             stderr="""\
 error: There is no patch 'mount' for SGLang 0.5.10.post1
 
-hint: Patches for it: mount-point, cpu-grammar
+hint: Patches for it: mount-point, cpu-grammar, abort-state
 """,
         )
     )

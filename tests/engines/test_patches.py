@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
@@ -142,20 +143,70 @@ print(TestClient(http_server.app).post("/v1/responses", json={}).text)
 """
 
 
-def test_a_mounted_router_answers_before_the_built_in_route(sglang_site_packages: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
+def test_a_mounted_router_answers_before_the_built_in_route(patched_copy: Path, engine_run: Callable[..., str]) -> None:
+    (patched_copy / "mounted.py").write_text(_ROUTER)
+    said = engine_run(_ASK, SGLANG_EXTRA_ROUTERS="mounted:router")
+    assert said.splitlines()[-2:] == [str(patched_copy / "sglang"), '{"answered_by":"the mounted router"}']
+
+
+_ABORT = """
+import asyncio, types
+from sglang.srt.managers.io_struct import AbortReq, GenerateReqInput
+from sglang.srt.managers.tokenizer_manager import ReqState, TokenizerManager
+
+class TimeStats:
+    def set_finished_time(self): pass
+    def get_e2e_latency(self): return 1.0
+
+async def main():
+    manager = TokenizerManager.__new__(TokenizerManager)
+    manager.server_args = types.SimpleNamespace(weight_version="default", skip_tokenizer_init=False)
+    state = ReqState([], False, asyncio.Event(), GenerateReqInput(text="a prompt"), TimeStats())
+    manager.rid_to_state = {"one": state}
+    manager._handle_abort_req(AbortReq(rid="one"))
+    told = state.out_list[0]["meta_info"]["finish_reason"]["message"]
+    print(told, state.finished, state.event.is_set(), manager.rid_to_state)
+    manager._handle_abort_req(AbortReq(rid="one"))
+    manager._handle_abort_req(AbortReq(rid="never seen"))
+    print(len(state.out_list))
+
+asyncio.run(main())
+"""
+
+
+def test_an_aborted_request_is_told_and_forgotten_and_a_late_abort_is_harmless(
+    patched_copy: Path, engine_run: Callable[..., str]
+) -> None:
+    assert engine_run(_ABORT).splitlines()[-2:] == ["Abort in waiting queue True True {}", "1"]
+
+
+@pytest.fixture(scope="module")
+def patched_copy(sglang_site_packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole SGLang with every patch in, beside the packages it needs."""
+    copy = tmp_path_factory.mktemp("patched") / "copy"
     shutil.copytree(sglang_site_packages / "sglang", copy / "sglang")
     for metadata in sglang_site_packages.glob("sglang-*.dist-info"):
         shutil.copytree(metadata, copy / metadata.name)
     patches.apply(SglangInstallation.find(copy))
-    (copy / "mounted.py").write_text(_ROUTER)
+    return copy
+
+
+@pytest.fixture
+def engine_run(patched_copy: Path, sglang_site_packages: Path) -> Callable[..., str]:
+    """Runs a program with the engine's Python and the patched copy; gives its output."""
     shims = Path(patches.__file__).parents[1] / "cpu_shims"
-    environment = os.environ | {
-        "PYTHONPATH": f"{copy}:{shims}",
-        "SGLANG_USE_CPU_ENGINE": "1",
-        "SGLANG_EXTRA_ROUTERS": "mounted:router",
-    }
     python = sglang_site_packages.parents[2] / "bin" / "python"
-    result = subprocess.run([str(python), "-c", _ASK], env=environment, capture_output=True, text=True, timeout=240)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[-2:] == [str(copy / "sglang"), '{"answered_by":"the mounted router"}']
+
+    def run(program: str, **variables: str) -> str:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{patched_copy}:{shims}",
+            "SGLANG_USE_CPU_ENGINE": "1",
+            **variables,
+        }
+        command = [str(python), "-c", program]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    return run

@@ -58,6 +58,16 @@ PATCHES: tuple[Patch, ...] = (
         pristine_sha256="36a4e6cbcf94298ab2de2a834bd2aafe2ef5c8ac4b8df2f8be6d1fc2534c7b5c",
         patched_sha256="865d79467b8ee3efe04a3543fc543c676ed9d0a46bcda4f35e3bd866ad484664",
     ),
+    Patch(
+        name="abort-state",
+        sglang_version="0.5.10.post1",
+        purpose="forgets requests that are aborted in the waiting queue, and survives a late abort",
+        file="sglang/srt/managers/tokenizer_manager.py",
+        where="TokenizerManager._handle_abort_req",
+        upstream="0.5.13 and later delete the state there",
+        pristine_sha256="5645ffcd9c61bd1d8c4c4062ebe41a6b48ae8e07891c56e6b2b7dcfb8d16d834",
+        patched_sha256="b5aba531e6bc6011137a1427a77ad4c13b938e8a402dc8d58d4b37a0d9735dbb",
+    ),
 )
 
 
