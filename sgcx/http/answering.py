@@ -8,18 +8,19 @@ from http import HTTPStatus
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from sgcx.http.errors import JSON, envelope, error_response
 from sgcx.http.ids import new_id
 from sgcx.responses.wire import JsonObject
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[ASGIApp]]
 
 
 def answering(handler: Handler) -> Handler:
     """`handler`, with whatever it raises as the API's error envelope."""
 
-    async def answer(request: Request) -> Response:
+    async def answer(request: Request) -> ASGIApp:
         try:
             return await handler(request)
         except Exception as error:

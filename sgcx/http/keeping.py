@@ -6,6 +6,7 @@ that fails costs the record, never the answer.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,25 +37,29 @@ class Turn:
 
     def kept(self, batches: Batches) -> Batches:
         """The same events; the response is in the store when the last one comes out."""
-        return batches if self.storage is None else self._recorded(self.storage, batches)
+        return batches if self.storage is None else self._recorded(batches)
 
-    async def _recorded(self, storage: Storage, batches: Batches) -> Batches:
+    async def _recorded(self, batches: Batches) -> Batches:
         recorded: list[JsonObject] = []
         try:
             async for batch in batches:
                 recorded += [kept for event in batch if (kept := condense(event)) is not None]
                 if batch and is_terminal(batch[-1]):
-                    await self._keep(storage, batch[-1]["response"], recorded)
+                    # A client that leaves now has its whole answer: what is being kept is kept whole as well.
+                    await asyncio.shield(self.keep(batch[-1]["response"], recorded))
                 yield batch
         finally:
             await batches.aclose()
 
-    async def _keep(self, storage: Storage, response: JsonValue, recorded: Sequence[JsonObject]) -> None:
+    async def keep(self, response: JsonValue, recorded: Sequence[JsonObject]) -> None:
         assert isinstance(response, Mapping)
+        storage = self.storage
+        if storage is None:
+            return
         own = own_items(self.body.get("input"), new_id)
         try:
             await storage.put_response(response, (*self.earlier, *own), recorded)
-            if self.conversation_id is not None and response["status"] != "failed":
+            if self.conversation_id is not None and response["status"] in ("completed", "incomplete"):
                 await storage.add_items(self.conversation_id, (*own, *objects(response["output"])))
         except OSError:
             logger.exception("response %s could not be kept", response["id"])

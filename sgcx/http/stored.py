@@ -7,10 +7,13 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from sgcx.http.answering import answer_json, answering, not_found
+from sgcx.http.background import BackgroundRuns, Run
 from sgcx.http.conversations import conversation_routes
 from sgcx.http.errors import envelope
+from sgcx.http.event_stream import EventStream
 from sgcx.http.ids import new_id
 from sgcx.http.pages import item_list, parse_integer, parse_page
 from sgcx.responses import sse
@@ -21,8 +24,11 @@ from sgcx.responses.wire import JsonObject
 _RESPONSE = "/v1/responses/{response_id}"
 
 
-def create_stored_routes(storage: Storage) -> list[Route]:
-    stored = _StoredResponses(storage)
+def create_stored_routes(
+    storage: Storage, runs: BackgroundRuns | None = None, *, heartbeat_s: float = 10.0
+) -> list[Route]:
+    """`runs`: the responses that are still in progress."""
+    stored = _StoredResponses(storage, runs or BackgroundRuns(), heartbeat_s)
     return [
         Route(_RESPONSE, answering(stored.retrieve), methods=["GET"]),
         Route(_RESPONSE, answering(stored.delete), methods=["DELETE"]),
@@ -33,33 +39,45 @@ def create_stored_routes(storage: Storage) -> list[Route]:
 
 
 class _StoredResponses:
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, runs: BackgroundRuns, heartbeat_s: float) -> None:
         self._storage = storage
+        self._runs = runs
+        self._heartbeat_s = heartbeat_s
 
-    async def retrieve(self, request: Request) -> Response:
+    async def retrieve(self, request: Request) -> ASGIApp:
         response_id = request.path_params["response_id"]
+        streamed = request.query_params.get("stream") == "true"
+        starting_after = parse_integer(request.query_params, "starting_after", default=-1)
+        run = self._runs.find(response_id)
+        if run is not None:
+            await run.started()
+            return self._live(run, starting_after) if streamed else answer_json(run.response)
         stored = await self._storage.get_response(response_id)
         if stored is None:
             return not_found("Response", response_id)
-        if request.query_params.get("stream") == "true":
-            return await self._replay(request, stored.response)
-        return answer_json(stored.response)
+        return await self._replay(stored.response, starting_after) if streamed else answer_json(stored.response)
 
-    async def _replay(self, request: Request, response: JsonObject) -> Response:
-        starting_after = parse_integer(request.query_params, "starting_after", default=-1)
+    def _live(self, run: Run, starting_after: int) -> ASGIApp:
+        return EventStream(run.follow(starting_after), run.stream, heartbeat_s=self._heartbeat_s, headers={})
+
+    async def _replay(self, response: JsonObject, starting_after: int) -> Response:
         events = await self._storage.get_events(str(response["id"])) or ()
         frames = b"".join(map(sse.encode, replay(response, events, starting_after=starting_after)))
         return Response(frames + sse.DONE, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
     async def delete(self, request: Request) -> Response:
         response_id = request.path_params["response_id"]
+        await self._runs.cancel(response_id)
         if not await self._storage.delete_response(response_id):
             return not_found("Response", response_id)
         return answer_json({"id": response_id, "object": "response", "deleted": True})
 
     async def cancel(self, request: Request) -> Response:
-        """What is kept has ended. Ending a background response again changes nothing; others never can be."""
+        """Cancelling what has ended changes nothing; a response outside the background ends with its connection."""
         response_id = request.path_params["response_id"]
+        cancelled = await self._runs.cancel(response_id)
+        if cancelled is not None:
+            return answer_json(cancelled)
         stored = await self._storage.get_response(response_id)
         if stored is None:
             return not_found("Response", response_id)

@@ -2,11 +2,12 @@
 
 Kept are only the events that add something. The others carry the response object, which is kept anyway:
 number 0 is `created`, the last one is the terminal event, and any other number that is missing was a heartbeat.
+A cancelled response has no terminal event: the API knows none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sgcx.responses import events
 from sgcx.responses.events import Event, ResponseEventType
@@ -45,6 +46,16 @@ def replay(response: JsonObject, kept: Sequence[JsonObject], *, starting_after: 
         if event.get("type") == "response.output_item.done":
             output.append(event["item"])
         number = sequence_number + 1
+
+
+def snapshot(sent: Sequence[JsonObject]) -> JsonObject:
+    """The response as far as its events tell. There is at least the first one."""
+    last = sent[-1].get("response")
+    if is_terminal(sent[-1]) and isinstance(last, Mapping):
+        return last
+    first = sent[0]["response"]
+    assert isinstance(first, Mapping)
+    return {**first, "output": [event["item"] for event in sent if event.get("type") == "response.output_item.done"]}
 
 
 def _unfinished(response: JsonObject, sequence_number: int, output: Sequence[JsonValue]) -> Event:

@@ -1,0 +1,121 @@
+"""Responses that go on without their client: created with `background`, looked up, followed or cancelled later.
+
+A run lives here until the store has its result, so that its id is known at every moment. Runs do not outlive the
+process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping
+
+from starlette.requests import Request
+from starlette.types import Message
+
+from sgcx.http.keeping import Batches, Turn
+from sgcx.responses.events import Event
+from sgcx.responses.replay import condense, snapshot
+from sgcx.responses.stream import ResponseStream
+from sgcx.responses.wire import JsonObject
+
+logger = logging.getLogger(__name__)
+
+
+def detached(request: Request) -> Request:
+    """The same request, from a client that never hangs up: engines abort for those that do."""
+    return Request(request.scope, receive=_nothing_more)
+
+
+async def _nothing_more() -> Message:
+    never: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+    return await never
+
+
+class Run:
+    def __init__(self, stream: ResponseStream, turn: Turn) -> None:
+        self.stream = stream
+        self._turn = turn
+        self._events: list[Event] = []
+        self._ended = False
+        self._changed = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def response(self) -> JsonObject:
+        """As far as it has come."""
+        return snapshot(self._events)
+
+    async def started(self) -> None:
+        while not self._events and not self._ended:
+            await self._changed.wait()
+
+    async def drain(self, batches: Batches) -> None:
+        try:
+            async for batch in batches:
+                self._events += batch
+                self._tell()
+        finally:
+            await batches.aclose()
+            self._ended = True
+            self._tell()
+
+    async def keep_cancelled(self) -> JsonObject:
+        response: JsonObject = {**self.response, "status": "cancelled"}
+        await self._turn.keep(response, [kept for event in self._events if (kept := condense(event)) is not None])
+        return response
+
+    async def follow(self, starting_after: int = -1) -> AsyncGenerator[list[Event], None]:
+        """Events numbered higher than `starting_after`, as they come. Leaving does not end the run."""
+        seen = 0
+        while True:
+            new, seen = self._events[seen:], len(self._events)
+            yield [event for event in new if _number(event) > starting_after]
+            if self._ended and seen == len(self._events):
+                return
+            if seen == len(self._events):
+                await self._changed.wait()
+
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+class BackgroundRuns:
+    def __init__(self) -> None:
+        self._runs: dict[str, Run] = {}
+
+    def find(self, response_id: str) -> Run | None:
+        return self._runs.get(response_id)
+
+    def start(self, stream: ResponseStream, turn: Turn, batches: Batches) -> Run:
+        """`batches` come out of `turn.kept`."""
+        run = Run(stream, turn)
+        self._runs[stream.response_id] = run
+        run.task = asyncio.create_task(self._to_its_end(run, batches))
+        return run
+
+    async def _to_its_end(self, run: Run, batches: Batches) -> None:
+        try:
+            await run.drain(batches)
+        except Exception:
+            logger.exception("background response %s broke", run.stream.response_id)
+        self._runs.pop(run.stream.response_id, None)
+
+    async def cancel(self, response_id: str) -> JsonObject | None:
+        """The cancelled response. None: no such run, or it ended just before and the store has it."""
+        run = self._runs.get(response_id)
+        if run is None or run.task is None:
+            return None
+        await run.started()
+        run.task.cancel()
+        await asyncio.wait({run.task})
+        response = None if run.stream.state == "closed" else await run.keep_cancelled()
+        self._runs.pop(response_id, None)
+        return response
+
+
+def _number(event: Mapping[str, object]) -> int:
+    number = event["sequence_number"]
+    assert isinstance(number, int)
+    return number
