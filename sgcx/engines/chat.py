@@ -10,11 +10,12 @@ import asyncio
 import ipaddress
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Literal
 
 import httpx
 import orjson
 
-from sgcx.engines.chat_chunks import ChatReader, Object
+from sgcx.engines.chat_chunks import ChatReader, Object, joined
 from sgcx.engines.chat_request import Upstream, build_body
 from sgcx.engines.refusals import error_message, upstream_nonsense, upstream_refusal, upstream_unreachable
 from sgcx.errors import EngineError
@@ -64,8 +65,8 @@ class ChatEngine:
         started = False
         try:
             async with aclosing(self._chunks(request)) as chunks:
-                async for chunk in chunks:
-                    for delta in reader.feed(chunk):
+                async for batch in chunks:
+                    for delta in joined([delta for chunk in batch for delta in reader.feed(chunk)]):
                         started = True
                         yield delta
             if reader.cut and not started:
@@ -84,16 +85,30 @@ class ChatEngine:
         opened = raw.reasoning_opened and request.thinking
         return raw.dialect.reader(prompt_tail=_OPEN_REASONING if opened else "")
 
-    async def _chunks(self, request: EngineRequest) -> AsyncGenerator[Object, None]:
-        """The decoded chunks of the stream. Raises `EngineError` only."""
+    async def _chunks(self, request: EngineRequest) -> AsyncGenerator[list[Object], None]:
+        """The decoded chunks of the stream, those that arrived together in one list. Raises `EngineError` only."""
         decoder = SseDecoder()
         async with self._response(request) as response, aclosing(_bytes(response)) as pieces:
             async for piece in pieces:
-                for data in decoder.feed(piece):
-                    if data == _DONE:
-                        await _drain(pieces)
-                        return
-                    yield self._decode(data)
+                batch, end = self._decode_all(decoder.feed(piece))
+                yield batch
+                if isinstance(end, EngineError):
+                    raise end
+                if end is not None:
+                    await _drain(pieces)
+                    return
+
+    def _decode_all(self, events: list[str]) -> tuple[list[Object], EngineError | Literal["done"] | None]:
+        """The chunks up to the end of the stream, and how it ends if it does here."""
+        batch: list[Object] = []
+        for data in events:
+            if data == _DONE:
+                return batch, "done"
+            try:
+                batch.append(self._decode(data))
+            except EngineError as error:
+                return batch, error
+        return batch, None
 
     def _decode(self, data: str) -> Object:
         try:

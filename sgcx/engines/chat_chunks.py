@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TypeAlias
 
 from sgcx.engines.refusals import upstream_nonsense
@@ -152,6 +153,19 @@ class ChatReader:
             for held in self._held:
                 deltas += _release(held)
         return deltas
+
+
+def joined(deltas: list[EngineDelta]) -> list[EngineDelta]:
+    """Neighbours of one kind as one. What arrived together is sent on together: each write has its cost."""
+    if len(deltas) < 2:
+        return deltas
+    result: list[EngineDelta] = []
+    for kind, group in groupby(deltas, type):
+        if kind is TextDelta or kind is ReasoningDelta or kind is ToolCallArguments:
+            result.append(kind("".join(delta.text for delta in group if isinstance(delta, kind))))
+        else:
+            result.extend(group)
+    return result
 
 
 def _release(held: _Call | ReasoningDelta | TextDelta) -> list[EngineDelta]:

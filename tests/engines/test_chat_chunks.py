@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgcx.dialects.kimi_k2 import KimiK2
-from sgcx.engines.chat_chunks import ChatReader
+from sgcx.engines.chat_chunks import ChatReader, joined
 from sgcx.errors import EngineError
 from sgcx.responses.deltas import (
     Failed,
@@ -181,3 +181,11 @@ def test_whatever_an_engine_streams_gives_a_legal_response(streamed, limited):
     except EngineError:
         return
     assert stream.state == "closed"
+
+
+def test_what_arrived_together_is_sent_on_together():
+    apart = [ReasoningDelta("a"), ReasoningDelta("b"), TextDelta("c"), ToolCallStarted("f"), ToolCallStarted("f")]
+    apart += [ToolCallArguments("{"), ToolCallArguments("}"), ToolCallFinished()]
+    together = [ReasoningDelta("ab"), TextDelta("c"), ToolCallStarted("f"), ToolCallStarted("f")]
+    together += [ToolCallArguments("{}"), ToolCallFinished()]
+    assert joined(apart) == joined(together) == together

@@ -80,7 +80,7 @@ def test_the_sdks_accumulator_follows_the_stream(paths):
     assert final.output_text == "Hello"
     assert kinds[0] == "response.created"
     assert kinds[-1] == "response.completed"
-    assert kinds.count("response.output_text.delta") == 2
+    assert "response.output_text.delta" in kinds
 
 
 def test_calls_come_back_as_the_tools_were_declared(paths):
