@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 logger = logging.getLogger(__name__)
 
-_TOTAL = "SELECT (SELECT TOTAL(bytes) FROM responses) + (SELECT TOTAL(bytes) FROM conversations)"
 _OLDEST_FIRST = """
 SELECT 'responses', id, bytes, used_at FROM responses
 UNION ALL SELECT 'conversations', id, bytes, used_at FROM conversations
@@ -38,7 +37,7 @@ class Bounds:
             logger.info("the store is full: dropped the %d oldest entries", len(evicted))
 
     def _surplus(self, connection: sqlite3.Connection) -> list[tuple[str, str]]:
-        total: float = connection.execute(_TOTAL).fetchone()[0]
+        total: int = connection.execute("SELECT bytes FROM totals").fetchone()[0]
         surplus: list[tuple[str, str]] = []
         if total <= self.max_bytes:
             return surplus

@@ -29,6 +29,19 @@ PRAGMA foreign_keys = ON;
 PRAGMA journal_size_limit = 4194304;
 """
 
+
+def _counted(table: str) -> str:
+    """`totals` follows every change, whoever makes it: summing up at each write would take longer and longer."""
+    return f"""
+CREATE TRIGGER IF NOT EXISTS {table}_added AFTER INSERT ON {table}
+BEGIN UPDATE totals SET bytes = bytes + NEW.bytes; END;
+CREATE TRIGGER IF NOT EXISTS {table}_changed AFTER UPDATE OF bytes ON {table}
+BEGIN UPDATE totals SET bytes = bytes + NEW.bytes - OLD.bytes; END;
+CREATE TRIGGER IF NOT EXISTS {table}_removed AFTER DELETE ON {table}
+BEGIN UPDATE totals SET bytes = bytes - OLD.bytes; END;
+"""
+
+
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS responses (
@@ -58,10 +71,14 @@ CREATE TABLE IF NOT EXISTS conversation_items (
     item BLOB NOT NULL,
     UNIQUE (conversation_id, item_id)
 );
-CREATE INDEX IF NOT EXISTS responses_by_age ON responses (used_at, bytes);
-CREATE INDEX IF NOT EXISTS conversations_by_age ON conversations (used_at, bytes);
+CREATE INDEX IF NOT EXISTS responses_by_age ON responses (used_at);
+CREATE INDEX IF NOT EXISTS conversations_by_age ON conversations (used_at);
 CREATE INDEX IF NOT EXISTS output_items_by_response ON output_items (response_id);
 CREATE INDEX IF NOT EXISTS conversation_items_by_id ON conversation_items (item_id);
+CREATE TABLE IF NOT EXISTS totals (bytes INTEGER NOT NULL);
+INSERT INTO totals SELECT 0 WHERE NOT EXISTS (SELECT * FROM totals);
+{_counted("responses")}
+{_counted("conversations")}
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """

@@ -179,6 +179,30 @@ def test_conversations_count_and_go_too(path, clock):
     store.close()
 
 
+def test_the_total_is_the_sum_of_what_is_there(path, clock):
+    store = ResponseStore(path, max_bytes=50_000, ttl_s=TTL_S, clock=clock)
+    for number in range(30):
+        clock.now += 7
+        put(store, number % 12, incompressible(number, 5_000))
+        store.create_conversation(f"conv_{number}", {"a": "b" * number}, (message("m", incompressible(number, 300)),))
+        store.add_items(f"conv_{number - 2}", (message("n"), message("m")))
+        store.update_conversation(f"conv_{number - 1}", {"c": "d"})
+        store.delete_item(f"conv_{number - 3}", "n")
+        if number % 5 == 0:
+            store.delete_response(f"resp_{number % 12}")
+            store.delete_conversation(f"conv_{number}")
+    store.close()
+    with sqlite3.connect(path) as connection:
+        total = connection.execute("SELECT bytes FROM totals").fetchall()
+        summed = connection.execute(
+            "SELECT (SELECT SUM(LENGTH(body) + LENGTH(input_items) + LENGTH(events)) FROM responses)"
+            " + (SELECT SUM(LENGTH(metadata)) FROM conversations) + (SELECT SUM(LENGTH(item)) FROM conversation_items)"
+        ).fetchall()
+    connection.close()
+    assert total == summed
+    assert 0 < total[0][0] <= 50_000
+
+
 def test_the_file_shrinks_when_its_content_goes(store, path):
     put(store, 1, incompressible(1, 600_000))
     store.delete_response("resp_1")
