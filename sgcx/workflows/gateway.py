@@ -102,7 +102,7 @@ def _app(
     upstream = Upstream(
         url=found.url,
         model=found.model,
-        verbatim_arguments=found.owner == "sglang",
+        verbatim_arguments=found.owner in ("sglang", "sgcx"),
         raw=RawText(dialect, options.reasoning_opened) if options.raw else None,
     )
     engine = ChatEngine(upstream, api_key=upstream_key)
