@@ -50,14 +50,17 @@ CALL_END = "<|tool_call_end|>"
 
 _CALL_PREFIX = "functions."
 
-_State = Literal["reasoning", "content", "section", "id", "arguments"]
+_State = Literal["start", "reasoning", "content", "section", "id", "arguments"]
 _MARKERS: dict[_State, tuple[str, ...]] = {
-    "reasoning": (THINK_BEGIN, THINK_END, SECTION_BEGIN, CALL_BEGIN),
-    "content": (THINK_BEGIN, THINK_END, SECTION_BEGIN, SECTION_END, CALL_BEGIN),
+    "start": (THINK_BEGIN, SECTION_BEGIN, SECTION_END, CALL_BEGIN),
+    "reasoning": (THINK_END, SECTION_BEGIN, CALL_BEGIN),
+    "content": (SECTION_BEGIN, SECTION_END, CALL_BEGIN),
     "section": (CALL_BEGIN, SECTION_END),
     "id": (ARGUMENTS_BEGIN, CALL_END),
-    "arguments": (CALL_END, SECTION_END),
+    "arguments": (CALL_END,),
 }
+_UNDECIDED_WHILE_BLANK: tuple[_State, ...] = ("start", "section")
+"""Text that is not white space makes these states `content`: an answer that may well speak of `<think>`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,11 @@ class KimiReader:
     reasoning: bool
     _state: _State = field(init=False)
     _buffer: str = field(default="", init=False)
+    _thought_cut: bool = field(default=False, init=False)
+    """A call came before the reasoning was closed, so its `</think>` may still come."""
 
     def __post_init__(self) -> None:
-        self._state = "reasoning" if self.reasoning else "content"
+        self._state = "reasoning" if self.reasoning else "start"
 
     def feed(self, text: str) -> list[EngineDelta]:
         self._buffer += text
@@ -101,8 +106,8 @@ class KimiReader:
             at, marker = found
             before, self._buffer = self._buffer[:at], self._buffer[at + len(marker) :]
             deltas += self._step(before, marker)
-        # An id is read whole; white space in a section matters only if text follows it.
-        ready = 0 if self._state in ("id", "section") else self._decided()
+        # An id is read whole.
+        ready = 0 if self._state == "id" or self._state in _UNDECIDED_WHILE_BLANK else self._decided()
         deltas += self._text(self._buffer[:ready])
         self._buffer = self._buffer[ready:]
         return deltas
@@ -114,15 +119,20 @@ class KimiReader:
         return self._text(rest)
 
     def _next_marker(self) -> tuple[int, str] | None:
-        found = find_first(self._buffer, _MARKERS[self._state])
-        if self._state == "section" and self._buffer[: self._decided() if found is None else found[0]].strip():
-            self._state = "content"  # the model answers and has forgotten to close the section
+        found = find_first(self._buffer, self._markers())
+        undecided = self._buffer[: self._decided() if found is None else found[0]]
+        if self._state in _UNDECIDED_WHILE_BLANK and undecided.strip():
+            self._state = "content"
             return self._next_marker()
         return found
 
+    def _markers(self) -> tuple[str, ...]:
+        markers = _MARKERS[self._state]
+        return (*markers, THINK_END) if self._thought_cut and self._state in ("content", "section") else markers
+
     def _decided(self) -> int:
         """How much of the buffer is no marker, whatever comes next."""
-        return len(self._buffer) - held_back(self._buffer, _MARKERS[self._state])
+        return len(self._buffer) - held_back(self._buffer, self._markers())
 
     def _step(self, before: str, marker: str) -> list[EngineDelta]:
         """Text up to a marker, and what the marker changes."""
@@ -130,19 +140,19 @@ class KimiReader:
             self._state = "arguments"
             started: list[EngineDelta] = [ToolCallStarted(tool_name(before))]
             return started + (self._end_call() if marker == CALL_END else [])
+        if marker == THINK_BEGIN:
+            self._state = "reasoning"  # what stood before was white space
+            return []
         deltas = self._text(before)
         match marker:
-            case "<think>":
-                self._state = "reasoning"
             case "</think>":
-                self._state = "content"
-            case "<|tool_calls_section_begin|>":
-                self._state = "section"
+                self._thought_cut = False
+                self._state = "content" if self._state == "reasoning" else self._state
+            case "<|tool_calls_section_begin|>" | "<|tool_call_begin|>":
+                self._thought_cut = self._thought_cut or self._state == "reasoning"
+                self._state = "section" if marker == SECTION_BEGIN else "id"
             case "<|tool_calls_section_end|>":
-                # Inside arguments: the call was never closed, and stays open for the stream to judge.
-                self._state = "content" if self._state != "arguments" else "arguments"
-            case "<|tool_call_begin|>":
-                self._state = "id"
+                self._state = "content"
             case _:
                 deltas += self._end_call()
         return deltas
@@ -157,7 +167,7 @@ class KimiReader:
         match self._state:
             case "reasoning":
                 return [ReasoningDelta(text)]
-            case "content":
+            case "start" | "content":
                 return [TextDelta(text)]
             case "arguments":
                 return [ToolCallArguments(text)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -21,6 +22,8 @@ from sgcx.responses.deltas import EngineDelta, Failed, Finished, Usage
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import EngineRequest
 from sgcx.responses.wire import JsonObject, JsonValue
+
+logger = logging.getLogger(__name__)
 
 PROMPT_TAIL_TOKENS = 8
 
@@ -72,7 +75,7 @@ class _ChatHandler(Protocol):
 
 
 class SglangEngine:
-    """`chat_handler`: SGLang's `OpenAIServingChat`. `raw_request`: the HTTP request, for headers and disconnects."""
+    """`chat_handler`: SGLang's `OpenAIServingChat`. `raw_request`: the HTTP request, for its headers."""
 
     def __init__(self, chat_handler: object, dialect: Dialect, raw_request: object) -> None:
         self._chat = _raw_text_handler(chat_handler)
@@ -88,7 +91,8 @@ class SglangEngine:
         finished = False
         read = 0
         try:
-            chunks_or_refusal = _checked(manager.generate_request(generation, self._raw_request), manager, request)
+            # Without the HTTP request: the endpoint watches for its client itself, and two watchers would both abort.
+            chunks_or_refusal = _checked(manager.generate_request(generation, None), manager, request)
             async with aclosing(chunks_or_refusal) as chunks:
                 async for chunk in chunks:
                     text, meta = chunk["text"], chunk["meta_info"]
@@ -104,16 +108,16 @@ class SglangEngine:
                 manager.abort_request(request.request_id)
 
     def _convert(self, request: EngineRequest) -> _GenerateRequest:
-        chat_request = _chat_request(request)
-        problem = self._chat._validate_request(chat_request)
-        if problem is not None:
-            raise EngineError(problem, code="invalid_prompt", status=400)
         try:
+            chat_request = _chat_request(request)
+            problem = self._chat._validate_request(chat_request)
+            if problem is not None:
+                raise EngineError(problem, code="invalid_prompt", status=400)
             generation, _ = self._chat._convert_to_internal_request(chat_request, self._raw_request)
         except ValueError as error:
-            raise EngineError(
-                f"The chat template refused the conversation: {error}", code="invalid_prompt", status=400
-            ) from error
+            logger.warning("%s could not be rendered: %s", request.request_id, error)
+            message = "The model's chat template refuses this conversation; the server's log says why"
+            raise EngineError(message, code="invalid_prompt", status=400) from error
         return generation
 
     def _prompt_tail(self, generation: _GenerateRequest) -> str:

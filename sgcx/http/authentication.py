@@ -11,6 +11,8 @@ from sgcx.http.errors import envelope
 OPEN_PATHS = ("/health", "/health_generate", "/ping")
 """Probes carry no key: they tell that the server lives, nothing else."""
 
+_POLICY_VIOLATION = 1008
+
 
 class RequireApiKey:
     def __init__(self, app: ASGIApp, *, api_key: str) -> None:
@@ -18,8 +20,11 @@ class RequireApiKey:
         self._expected = api_key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS or self._accepts(scope):
+        if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS or self._accepts(scope):
             await self._app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return
         refusal = envelope(
             401,

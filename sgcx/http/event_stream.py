@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 class Generation:
     """A running engine request. Iterate it once; closing it aborts what still runs."""
 
+    refusal: EngineError | None = None
+    """What the engine raised after `peek`, for an answer whose status is still open."""
+
     def __init__(self, deltas: AsyncGenerator[EngineDelta, None]) -> None:
         self._deltas = deltas
         self._first = asyncio.ensure_future(anext(deltas, None))
@@ -49,6 +52,8 @@ class Generation:
     async def close(self) -> None:
         self._first.cancel()
         await asyncio.wait({self._first})
+        if not self._first.cancelled():
+            self._first.exception()  # heard by whoever iterates; here it only must not go unretrieved
         await self._deltas.aclose()
 
 
@@ -56,11 +61,12 @@ async def events(
     generation: Generation, stream: ResponseStream, *, request_id: str
 ) -> AsyncGenerator[list[Event], None]:
     """The events of one response in the order they happen, ending with exactly one terminal event."""
-    yield stream.start()
     try:
+        yield stream.start()
         async for delta in generation:
             yield stream.feed(delta)
     except EngineError as error:
+        generation.refusal = error
         yield _failure(stream, error.code or "server_error", error.message)
     except Exception:
         logger.exception("request %s failed while streaming", request_id)
@@ -94,6 +100,7 @@ def _failure(stream: ResponseStream, code: str, message: str) -> list[Event]:
 
 async def terminal_event(batches: AsyncGenerator[list[Event], None], receive: Receive) -> Event | None:
     """Drains a response that is not streamed. None: the client left, and the generation was aborted."""
+    await anext(batches)  # a generator that never started would not clean up when it is closed
     last = asyncio.ensure_future(_last(batches))
     gone = asyncio.ensure_future(_disconnected(receive))
     try:
@@ -136,28 +143,37 @@ class EventStream:
         self._wrote_at = 0.0
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
-        writer = asyncio.ensure_future(self._write_events(send))
-        others = [asyncio.ensure_future(_disconnected(receive)), asyncio.ensure_future(self._heartbeats(send))]
+        tasks: list[asyncio.Task[None]] = []
+        # A generator that never started would not clean up when it is closed, so it starts before anything can fail.
+        first = await anext(self._batches)
         try:
-            await asyncio.wait({writer, *others}, return_when=asyncio.FIRST_COMPLETED)
+            await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+            writer = asyncio.ensure_future(self._write_events(first, send))
+            tasks = [
+                writer,
+                asyncio.ensure_future(_disconnected(receive)),
+                asyncio.ensure_future(self._heartbeats(send)),
+            ]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (writer, *others):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(writer, *others, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._batches.aclose()
         if not writer.cancelled() and (error := writer.exception()) is not None and not isinstance(error, OSError):
             raise error
 
-    async def _write_events(self, send: Send) -> None:
-        loop = asyncio.get_running_loop()
+    async def _write_events(self, first: list[Event], send: Send) -> None:
+        await self._write(first, send)
         async for batch in self._batches:
-            if not batch:
-                continue
+            await self._write(batch, send)
+        await send({"type": "http.response.body", "body": sse.DONE, "more_body": False})
+
+    async def _write(self, batch: list[Event], send: Send) -> None:
+        if batch:
             async with self._writing:
                 await send(_body(b"".join(map(sse.encode, batch))))
-                self._wrote_at = loop.time()
-        await send({"type": "http.response.body", "body": sse.DONE, "more_body": False})
+                self._wrote_at = asyncio.get_running_loop().time()
 
     async def _heartbeats(self, send: Send) -> None:
         loop = asyncio.get_running_loop()
@@ -167,10 +183,11 @@ class EventStream:
             if silent_s < self._heartbeat_s:
                 await asyncio.sleep(self._heartbeat_s - silent_s)
                 continue
-            async with self._writing:
-                if self._stream.state == "streaming":
+            # While a write waits, the client is not starving; and a beat numbered now would overtake it.
+            if self._stream.state == "streaming" and not self._writing.locked():
+                async with self._writing:
                     await send(_body(sse.encode(self._stream.heartbeat())))
-                self._wrote_at = loop.time()
+            self._wrote_at = loop.time()
 
 
 def _body(data: bytes) -> dict[str, object]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import time
 from uuid import uuid4
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
@@ -27,7 +28,9 @@ from sgcx.responses.wire import JsonObject, JsonValue
 logger = logging.getLogger(__name__)
 
 IGNORED_HEADER = "x-sgcx-ignored"
+MAX_BODY_BYTES = 256 << 20
 _MAX_HEADER_CHARACTERS = 1000
+_CLIENT_CLOSED_REQUEST = 499
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,10 @@ class _Responses:
     async def create(self, http_request: Request) -> ASGIApp:
         request_id = _new_id("resp")
         try:
-            request = parse_request(_decode(await http_request.body()))
+            request = parse_request(_decode(await _read(http_request)))
             return await self._respond(request, http_request, request_id)
+        except ClientDisconnect:
+            return Response(status_code=_CLIENT_CLOSED_REQUEST)
         except Exception as error:
             return error_response(error, request_id=request_id)
 
@@ -93,14 +98,18 @@ class _Responses:
         if request.stream:
             return EventStream(batches, stream, heartbeat_s=endpoint.heartbeat_s, headers=headers)
         terminal = await terminal_event(batches, http_request.receive)
-        return Response(status_code=499) if terminal is None else _whole(terminal["response"], request_id, headers)
+        if generation.refusal is not None:  # no header is out yet, so a late refusal still has its status
+            raise generation.refusal
+        if terminal is None:
+            return Response(status_code=_CLIENT_CLOSED_REQUEST)
+        return _whole(terminal["response"], request_id, headers)
 
 
 def _whole(response: JsonValue, request_id: str, headers: dict[str, str]) -> Response:
     """A failed response has no stream to be reported in, so it is an HTTP error."""
     error = response.get("error") if isinstance(response, Mapping) else None
     if isinstance(error, Mapping):
-        status = 400 if error["code"] == "context_length_exceeded" else 500
+        status = 400 if error["code"] in ("context_length_exceeded", "invalid_prompt") else 500
         return envelope(status, str(error["message"]), code=str(error["code"]), request_id=request_id)
     return Response(orjson.dumps(response), media_type=JSON, headers=headers)
 
@@ -108,9 +117,9 @@ def _whole(response: JsonValue, request_id: str, headers: dict[str, str]) -> Res
 def _ignored_header(ignored: tuple[str, ...], request_id: str) -> dict[str, str]:
     if not ignored:
         return {}
-    told = ", ".join(ignored)
+    told = re.sub(r"[^ -~]", "?", ", ".join(ignored))[:_MAX_HEADER_CHARACTERS]  # it quotes the client
     logger.info("request %s: left out %s", request_id, told)
-    return {IGNORED_HEADER: told.encode("ascii", "replace").decode()[:_MAX_HEADER_CHARACTERS]}
+    return {IGNORED_HEADER: told}
 
 
 class _Models:
@@ -137,6 +146,15 @@ class _Models:
             return Response(self._entry, media_type=JSON)
         unknown = InvalidRequest(f"The model {name!r} is not served here", param="model", code="model_not_found")
         return error_response(unknown, request_id=_new_id("req"))
+
+
+async def _read(http_request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in http_request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise InvalidRequest(f"The request body is larger than {MAX_BODY_BYTES >> 20} MiB")
+    return bytes(body)
 
 
 def _decode(body: bytes) -> object:

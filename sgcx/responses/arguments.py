@@ -29,7 +29,9 @@ def finish_arguments(text: str, tool: Tool | None) -> str:
     if not isinstance(decoded, Mapping):
         return text
     mended = _mend_object(decoded, tool.parameters)
-    return text if mended == decoded and _same_types(mended, decoded) else json.dumps(mended, ensure_ascii=False)
+    if mended == decoded and _same_types(mended, decoded) and _is_strict_json(text):
+        return text
+    return _well_formed(json.dumps(mended, ensure_ascii=False))
 
 
 def finish_custom_input(text: str, tool: CustomTool) -> str:
@@ -42,7 +44,7 @@ def finish_custom_input(text: str, tool: CustomTool) -> str:
         found = wanted if isinstance(wanted, str) else (strings[0] if len(strings) == 1 else None)
     elif isinstance(decoded, str):
         found = decoded
-    return _unwrap_patch(text if found is None else found, tool)
+    return _unwrap_patch(text if found is None else _well_formed(found), tool)
 
 
 def _unwrap_patch(text: str, tool: CustomTool) -> str:
@@ -54,11 +56,25 @@ def _unwrap_patch(text: str, tool: CustomTool) -> str:
 
 
 def _decode(text: str) -> JsonValue:
+    """None for what is no JSON. Models write line breaks into strings as they are; that much is understood."""
     try:
-        decoded: JsonValue = json.loads(text)
-    except ValueError:
+        decoded: JsonValue = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
         return None
     return decoded
+
+
+def _is_strict_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _well_formed(text: str) -> str:
+    """Half of an escaped surrogate pair decodes to what no UTF-8 can hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _mend_object(value: JsonObject, schema: JsonObject) -> dict[str, JsonValue]:

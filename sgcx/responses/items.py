@@ -147,9 +147,20 @@ def _part(node: Node) -> Part | None:
         case "refusal":
             return TextPart(node.get("refusal").string())
         case "input_image" if node.get("image_url").is_string():
-            return ImagePart(node.get("image_url").string(), node.get("detail").optional_string() or "auto")
+            return _image(node)
         case _:
             return None
+
+
+def _image(node: Node) -> ImagePart:
+    """Engines open any URL they are given, local files too, so only what a client may mean gets through."""
+    url = node.get("image_url").string()
+    if not url.startswith(("data:image/", "https://")):
+        raise InvalidRequest(
+            f"`{node.path}.image_url` must be a data:image/ or https:// URL", param=f"{node.path}.image_url"
+        )
+    detail = node.get("detail").optional_string()
+    return ImagePart(url, detail if detail in ("low", "high") else "auto")
 
 
 def _reasoning(node: Node) -> Reasoning | None:

@@ -106,7 +106,7 @@ def _thread_source(node: Node) -> JsonValue:
     turn = metadata.get("x-codex-turn-metadata").value
     try:
         decoded = json.loads(turn) if isinstance(turn, str) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return decoded.get("thread_source") if isinstance(decoded, dict) else None
 

@@ -87,7 +87,7 @@ class ResponseStream:
             case TextDelta(text):
                 return self._append(MessageItem, "msg", text)
             case ToolCallStarted(name):
-                return [*self._close("completed"), *self._open_item(self._call(name))]
+                return self._unfinished_call() or [*self._close("completed"), *self._open_item(self._call(name))]
             case ToolCallArguments(text):
                 return self._append_arguments(text)
             case ToolCallFinished():
@@ -104,6 +104,8 @@ class ResponseStream:
     def _append(self, kind: type[MessageItem] | type[ReasoningItem], prefix: str, text: str) -> list[Event]:
         if not text:
             return []
+        if failed := self._unfinished_call():
+            return failed
         emitted: list[Event] = []
         if not isinstance(self._open, kind):
             emitted = [*self._close("completed"), *self._open_item(kind(self.new_id(prefix)))]
@@ -117,9 +119,7 @@ class ResponseStream:
         self.usage = finished.usage
         cut_call = isinstance(self._open, FunctionCallItem | CustomToolCallItem)
         if finished.reason == "stop":
-            if cut_call:
-                return self._fail("server_error", "The model ended its turn inside a tool call")
-            return [*self._close("completed"), self._end("response.completed", "completed")]
+            return self._unfinished_call() or self._stop()
         if not self.limited:
             # The context is full. Clients compact on this code; `incomplete` would end their turn instead.
             return self._fail("context_length_exceeded", "The conversation and its answer fill the model's context")
@@ -127,6 +127,19 @@ class ResponseStream:
             self._open = None
         details: JsonObject = {"reason": "max_output_tokens"}
         return [*self._close("incomplete"), self._end("response.incomplete", "incomplete", incomplete_details=details)]
+
+    def _stop(self) -> list[Event]:
+        emitted = self._close("completed")
+        if all(item["type"] == "reasoning" for item in self._output):
+            # Clients take this for a finished turn without an answer; after a failure they ask again.
+            return [*emitted, *self._fail("server_error", "The model ended its turn without an answer")]
+        return [*emitted, self._end("response.completed", "completed")]
+
+    def _unfinished_call(self) -> list[Event]:
+        """Whatever follows a call that the model did not close, the call must not be executed."""
+        if isinstance(self._open, FunctionCallItem | CustomToolCallItem):
+            return self._fail("server_error", "The model ended or went on inside a tool call")
+        return []
 
     def _fail(self, code: str, message: str) -> list[Event]:
         self._open = None

@@ -94,7 +94,15 @@ CASES = {
         "a < b</think>```py\nif a<|b: pass\n```",
         [("r", "a < b"), ("t", "```py\nif a<|b: pass\n```")],
     ),
-    "reasoning that the model opens itself": ("<think>hm</think>yes", [("r", "hm"), ("t", "yes")]),
+    "reasoning that speaks of its own tag": ("<think>hm</think>yes", [("r", "<think>hm"), ("t", "yes")]),
+    "an answer about the tags themselves": (
+        "quote them</think>Strip `<think>` and `</think>` from it",
+        [("r", "quote them"), ("t", "Strip `<think>` and `</think>` from it")],
+    ),
+    "arguments that speak of the section's end": (
+        "</think>" + SECTION.format(CALL.format("functions.f:0", '{"a": "<|tool_calls_section_end|>"}')),
+        [("call", "f"), ("a", '{"a": "<|tool_calls_section_end|>"}'), ("end",)],
+    ),
     "reasoning that never ends": ("still thinking", [("r", "still thinking")]),
     "a marker that is cut at the end": ("x</think>y</thi", [("r", "x"), ("t", "y</thi")]),
     "an id of another shape": (
@@ -124,6 +132,10 @@ def test_the_pieces_do_not_matter(raw, expected, data):
 def test_any_garbage_is_survived_and_its_pieces_do_not_matter(words, reasoning):
     whole = "".join(words)
     assert read(words, reasoning=reasoning) == read([whole], reasoning=reasoning)
+
+
+def test_a_model_that_opens_its_reasoning_itself_is_followed():
+    assert read(list("\n<think>hm</think>yes <think>"), reasoning=False) == [("r", "hm"), ("t", "yes <think>")]
 
 
 def test_an_instant_prompt_starts_with_content():

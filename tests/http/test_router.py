@@ -125,6 +125,13 @@ def test_a_refusal_before_the_first_token_is_an_http_error(stream, error, status
     assert "secret" not in response.text
 
 
+def test_a_late_refusal_of_a_whole_response_still_has_its_status():
+    late = EngineError("full", code=None, status=503, retry_after_s=2)
+    with served(PlayedEngine([0.2, late]), peek_s=0.01) as client:
+        response = post(client)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "2")
+
+
 def test_an_error_while_streaming_ends_the_stream_with_one_terminal_event():
     steps = [TextDelta("partial"), RuntimeError("secret detail")]
     with served(PlayedEngine(steps)) as client:
@@ -176,6 +183,47 @@ def test_calls_and_what_was_left_out_are_told():
     assert response.headers["x-sgcx-ignored"] == "tools[1].type=web_search"
     assert response.json()["output"][0]["name"] == "f"
     assert "openai-model" not in response.headers
+
+
+def test_what_the_client_wrote_cannot_make_headers():
+    with served(PlayedEngine([TextDelta("x"), Finished("stop")])) as client:
+        response = post(client, tools=[{"type": "a\r\nx-evil: 1 \u00e9"}])
+    assert response.headers["x-sgcx-ignored"] == "tools[0].type=a??x-evil: 1 ?"
+    assert "x-evil" not in response.headers
+
+
+def test_a_generation_is_aborted_even_if_the_first_write_fails():
+    engine = PlayedEngine([60.0, Finished("stop")])
+    endpoint = Endpoint(lambda _: engine, KimiK2(), MODEL, (), peek_s=0.01)
+
+    async def receive():
+        return {"type": "http.request", "body": b'{"input": "x", "stream": true}', "more_body": False}
+
+    async def send(_):
+        raise OSError("gone")
+
+    async def request():
+        scope = {"type": "http", "method": "POST", "path": "/v1/responses", "headers": [], "query_string": b""}
+        app = Starlette(routes=create_router(endpoint).routes)
+        with pytest.raises(OSError, match="gone"):
+            await app({**scope, "app": app}, receive, send)
+
+    asyncio.run(request())
+    assert engine.closed.is_set()
+
+
+def test_a_websocket_without_the_key_is_refused():
+    sent = []
+
+    async def never(*_):
+        raise AssertionError("past the key check")
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/v1/responses", "headers": []}
+    asyncio.run(RequireApiKey(never, api_key="k")(scope, never, send))
+    assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
 @pytest.mark.parametrize(

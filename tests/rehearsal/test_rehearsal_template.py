@@ -6,13 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from sgcx.rehearsal.agent import Reply
 from sgcx.rehearsal.checkpoint import TEMPLATE
 from sgcx.rehearsal.conversation import AssistantTurn, Instruction, ToolResult, UserMessage, parse_prompt
-
-jinja2 = pytest.importorskip("jinja2", reason="the template is rendered with jinja2")
-from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: E402
 
 TOOLS = [{"type": "function", "function": {"name": "exec_command", "parameters": {"a": "<&'é"}}}]
 

@@ -43,6 +43,8 @@ PATCH = CustomTool("apply_patch", None, grammar='start: "*** Begin Patch" LF', s
         ('{"cmd": "x", "plan": [{"step": "1"}]}', '{"cmd": "x", "plan": [{"step": 1}]}'),
         ('{"cmd":"true",  "extra":1.0}', '{"cmd":"true",  "extra":1.0}'),
         ('{"cmd": "cat ', '{"cmd": "cat '),
+        ('{"cmd": "a\nb"}', '{"cmd": "a\\nb"}'),
+        ('{"cmd": "\\ud83d", "tty": "true"}', '{"cmd": "\ufffd", "tty": true}'),
         ("[1]", "[1]"),
     ],
 )
@@ -74,6 +76,11 @@ BARE = "*** Begin Patch\n*** Add File: a\n+x\n*** End Patch"
 )
 def test_a_patch_is_found_in_every_wrapping_that_models_write(written):
     assert finish_custom_input(written, PATCH) == BARE
+
+
+def test_raw_line_breaks_and_halves_of_characters_do_not_spoil_an_input():
+    assert finish_custom_input('{"input": "' + BARE + '"}', PATCH) == BARE
+    assert finish_custom_input('{"input": "x \\ud83d y"}', PATCH) == "x \ufffd y"
 
 
 def test_text_without_a_patch_stays_as_it_is():

@@ -36,7 +36,7 @@ def test_every_item_that_codex_sends_is_read():
             "call_id": "c3",
             "output": [
                 {"type": "input_text", "text": "ok"},
-                {"type": "input_image", "image_url": "data:x", "detail": "high"},
+                {"type": "input_image", "image_url": "data:image/png;base64,x", "detail": "high"},
             ],
         },
         {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "done"}]},
@@ -48,7 +48,7 @@ def test_every_item_that_codex_sends_is_read():
         FunctionCall("c2", "add", "mcp__x", "{}"),
         ToolOutput("c1", (TextPart("aborted"),)),
         CustomToolCall("c3", "apply_patch", None, "*** Begin Patch"),
-        ToolOutput("c3", (TextPart("ok"), ImagePart("data:x", "high"))),
+        ToolOutput("c3", (TextPart("ok"), ImagePart("data:image/png;base64,x", "high"))),
         Message("assistant", (TextPart("done"),)),
     )
 
@@ -119,6 +119,10 @@ def test_a_thread_title_needs_no_thinking():
         ({"input": [{"type": "function_call", "name": "f", "arguments": "{}"}]}, "input[0].call_id"),
         ({"input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": {}}]}, "input[0].arguments"),
         ({"input": [{"role": "user", "content": [{"type": "input_text"}]}]}, "input[0].content[0].text"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "file:///etc/passwd"}]}]},
+            "input[0].content[0].image_url",
+        ),
         ({"input": "x", "temperature": 3}, "temperature"),
         ({"input": "x", "max_output_tokens": 0}, "max_output_tokens"),
         ({"input": "x", "stream": "yes"}, "stream"),

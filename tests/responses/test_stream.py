@@ -202,6 +202,20 @@ def test_running_out_of_context_tells_the_client_to_compact():
     assert terminal["response"]["error"]["code"] == "context_length_exceeded"
 
 
+@pytest.mark.parametrize("after", [TextDelta("x"), ReasoningDelta("x"), ToolCallStarted("shell")])
+def test_nothing_that_follows_an_unclosed_call_completes_it(after):
+    emitted = run([ToolCallStarted("shell"), ToolCallArguments("{}"), after])
+    assert emitted[-1]["type"] == "response.failed"
+    assert "response.output_item.done" not in [event["type"] for event in emitted]
+
+
+@pytest.mark.parametrize("deltas", [[], [ReasoningDelta("hm")]])
+def test_a_turn_without_an_answer_is_a_failure_that_clients_retry(deltas):
+    terminal = run([*deltas, Finished("stop", USAGE)])[-1]
+    assert terminal["type"] == "response.failed"
+    assert terminal["response"]["error"]["code"] == "server_error"
+
+
 def test_heartbeats_keep_the_numbering():
     stream = make_stream()
     emitted = [*stream.start(), stream.heartbeat(), *stream.feed(TextDelta("x")), stream.heartbeat()]
