@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import httpx
 import orjson
@@ -29,8 +29,12 @@ _SILENCE_TIMEOUT_S = 1800.0
 """A queue and a long prompt can keep an engine silent for long; a host that is gone for good must still end."""
 _PROBE_TIMEOUT_S = 5.0
 _DRAIN_S = 0.1
+_PIECES_AHEAD = 1024
 _DONE = "[DONE]"
 _OPEN_REASONING = "<think>"
+
+_End: TypeAlias = EngineError | Literal["end"]
+_Arrival: TypeAlias = bytes | _End
 
 
 class ChatEngine:
@@ -170,16 +174,46 @@ def is_loopback(url: str) -> bool:
 
 
 async def _bytes(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """What has arrived, in as few pieces as can be: a task reads ahead while this one is busy with the client."""
+    arrived = asyncio.Queue[_Arrival](_PIECES_AHEAD)
+    reading = asyncio.ensure_future(_read_ahead(response, arrived))
+    try:
+        end: _End | None = None
+        while end is None:
+            pieces, end = await _take(arrived)
+            yield b"".join(pieces)
+        if isinstance(end, EngineError):
+            raise end
+    finally:
+        reading.cancel()
+        await asyncio.wait({reading})
+
+
+async def _read_ahead(response: httpx.Response, arrived: asyncio.Queue[_Arrival]) -> None:
+    end: _End = "end"
     try:
         async for piece in response.aiter_bytes():
-            yield piece
+            await arrived.put(piece)
     except httpx.HTTPError as error:
-        raise EngineError(
+        end = EngineError(
             f"The connection to the upstream engine broke: {_reason(error)}",
             code="server_error",
             status=503,
             retry_after_s=1,
-        ) from error
+        )
+    await arrived.put(end)
+
+
+async def _take(arrived: asyncio.Queue[_Arrival]) -> tuple[list[bytes], _End | None]:
+    """All pieces that are there, at least one or the end."""
+    pieces: list[bytes] = []
+    piece = await arrived.get()
+    while isinstance(piece, bytes):
+        pieces.append(piece)
+        if arrived.empty():
+            return pieces, None
+        piece = arrived.get_nowait()
+    return pieces, piece
 
 
 async def _drain(pieces: AsyncGenerator[bytes, None]) -> None:
