@@ -7,11 +7,14 @@ is in `main`.
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from pathlib import Path
+from typing import Protocol
 
 from sgcx.errors import SgcxError, UserError
 from sgcx.http.authentication import RequireApiKey
+from sgcx.http.local_only import LocalOnly
 from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig, load_child_config
 from sgcx.server.log_rotation import LogRotator
 from sgcx.server.records import announce_child
@@ -48,10 +51,8 @@ def _serve(config: ChildConfig) -> None:
 
     _check_mounted(http_server.app)
     server_args = prepare_server_args(list(config.sglang_argv))
-    if config.api_key_path is not None:
-        key = _Secret(Path(config.api_key_path).read_text().strip())
-        server_args.api_key = key
-        _require_key(key)
+    key = None if config.api_key_path is None else _Secret(Path(config.api_key_path).read_text().strip())
+    guard(server_args, key)
     try:
         run_server(server_args)
     finally:
@@ -69,15 +70,34 @@ def _check_mounted(app: object) -> None:
         )
 
 
-def _require_key(key: str) -> None:
-    """Our key check runs before SGLang's own, so that a refusal has the envelope that clients understand."""
+class GuardedArgs(Protocol):
+    """Of SGLang's arguments, those that say who may ask."""
+
+    host: str
+    api_key: str | None
+    admin_api_key: str | None
+
+
+def guard(server_args: GuardedArgs, api_key: str | None) -> None:
+    """Decides who may ask what; None asks for no key.
+
+    Our check runs before SGLang's own, so that a refusal has the envelope that clients understand. What changes the
+    engine (its weights, its cache, its logging) is for an administrator, whom nobody can be: SGLang has a check
+    where its arguments hold such a key, but `/server_info` shows the arguments, so the check gets another key.
+    """
     from sglang.srt.utils import auth
 
     sglangs_own = auth.add_api_key_middleware
+    server_args.api_key = api_key
+    server_args.admin_api_key = _Secret(secrets.token_urlsafe(32))
 
-    def add_api_key_middleware(app: object, **options: object) -> None:
-        sglangs_own(app, **options)
-        app.add_middleware(RequireApiKey, api_key=key)  # type: ignore[attr-defined]  # added last runs first
+    def add_api_key_middleware(app: object, **_: object) -> None:
+        sglangs_own(app, api_key=api_key, admin_api_key=secrets.token_urlsafe(32))
+        # Added last runs first.
+        if api_key is None:
+            app.add_middleware(LocalOnly, host=server_args.host)  # type: ignore[attr-defined]
+        else:
+            app.add_middleware(RequireApiKey, api_key=api_key)  # type: ignore[attr-defined]
 
     auth.add_api_key_middleware = add_api_key_middleware
 
