@@ -15,11 +15,17 @@ from sgcx.store.response_store import ResponseStore
 
 Result = TypeVar("Result")
 
+MAX_BYTES = 1 << 30
+TTL_S = 30 * 24 * 3600.0
+"""As long as the API keeps responses."""
+
 
 class AsyncStore:
     """`Storage` over a `ResponseStore`. The file is opened by the first use, in the thread that then owns it."""
 
-    def __init__(self, path: Path, *, max_bytes: int, ttl_s: float, clock: Callable[[], float] = time) -> None:
+    def __init__(
+        self, path: Path, *, max_bytes: int = MAX_BYTES, ttl_s: float = TTL_S, clock: Callable[[], float] = time
+    ) -> None:
         self._open: Callable[[], ResponseStore] = lambda: ResponseStore(
             path, max_bytes=max_bytes, ttl_s=ttl_s, clock=clock
         )
@@ -27,8 +33,9 @@ class AsyncStore:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="response-store")
 
     async def close(self) -> None:
-        await self._run(lambda store: store.close())
-        self._worker.shutdown(wait=False)
+        if self._store is not None:
+            await self._run(lambda store: store.close())
+        self._worker.shutdown()
 
     async def put_response(
         self, response: JsonObject, input_items: Sequence[JsonObject], events: Sequence[JsonObject]

@@ -251,11 +251,12 @@ def test_two_processes_worth_of_stores_share_a_file(store, path, clock):
 
 def test_the_event_loop_goes_on_while_the_store_writes(path):
     async def run():
-        store = AsyncStore(path, max_bytes=1 << 20, ttl_s=TTL_S)
+        before = set(threading.enumerate())
+        store = AsyncStore(path)
         writes = [store.put_response(response(number), (), ()) for number in range(50)]
         await asyncio.gather(*writes)
         found = await asyncio.gather(*(store.get_response(f"resp_{number}") for number in range(50)))
-        workers = [thread for thread in threading.enumerate() if thread.name.startswith("response-store")]
+        workers = set(threading.enumerate()) - before
         await store.close()
         return found, len(workers)
 
