@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from sgcx.http.authentication import RequireApiKey
 from sgcx.http.errors import JSON
+from sgcx.http.local_only import LocalOnly
 from sgcx.http.router import Endpoint, create_router
 
 KEEP_ALIVE_S = 75
@@ -32,8 +33,11 @@ class Upstream(Protocol):
     async def aclose(self) -> None: ...
 
 
-def build_app(endpoint: Endpoint, upstream: Upstream, *, api_key: str | None) -> Starlette:
-    """`api_key`: what clients must send; None asks for none. The app closes `upstream` when it ends."""
+def build_app(endpoint: Endpoint, upstream: Upstream, *, api_key: str | None, host: str) -> Starlette:
+    """`api_key`: what clients must send; None asks for none, and answers only who reaches it as `host`.
+
+    The app closes `upstream` when it ends.
+    """
 
     async def health(_: Request) -> Response:
         if await upstream.healthy():
@@ -49,7 +53,9 @@ def build_app(endpoint: Endpoint, upstream: Upstream, *, api_key: str | None) ->
 
     return Starlette(
         routes=[*create_router(endpoint).routes, Route("/health", health, methods=["GET"])],
-        middleware=[] if api_key is None else [Middleware(RequireApiKey, api_key=api_key)],
+        middleware=[
+            Middleware(LocalOnly, host=host) if api_key is None else Middleware(RequireApiKey, api_key=api_key)
+        ],
         lifespan=lifespan,
     )
 

@@ -119,7 +119,7 @@ def _app(
         ),
         catalog=tuple(catalog_entries([model.catalog_model])),
     )
-    return build_app(endpoint, engine, api_key=api_key)
+    return build_app(endpoint, engine, api_key=api_key, host=options.host)
 
 
 def _dialect(name: DialectName) -> Dialect:

@@ -153,6 +153,17 @@ def test_the_gateway_has_a_key_of_its_own_and_sends_the_upstreams(paths, tmp_pat
     assert [headers["authorization"] for headers in upstream.headers] == ["Bearer upstream-secret"]
 
 
+def test_without_a_key_it_answers_programs_and_not_web_pages(paths):
+    with (
+        played(HELLO) as upstream,
+        gateway(upstream, paths, authentication=False) as (url, _),
+        httpx.Client(base_url=url, trust_env=False) as http,
+    ):
+        assert http.post("/v1/responses", json={"model": "m", "input": "hi"}).status_code == 200
+        page = {"Origin": "https://somewhere.example"}
+        assert http.post("/v1/responses", json={"model": "m", "input": "hi"}, headers=page).status_code == 403
+
+
 def test_health_is_the_upstreams(paths):
     with ExitStack() as engine, httpx.Client(trust_env=False) as http:
         upstream = engine.enter_context(played(HELLO))
