@@ -21,11 +21,11 @@ def down(
     """Stop a server: answers that run may finish, then everything it started ends."""
     from sgcx.cli import render
     from sgcx.paths import Paths
-    from sgcx.workflows.down import down_record
-    from sgcx.workflows.servers import pick
+    from sgcx.workflows.down import down_server
+    from sgcx.workflows.servers import pick_view
 
     paths = Paths.from_environment()
-    result = down_record(paths, pick(paths, name), deadline_s=deadline)
+    result = down_server(paths, pick_view(paths, name), deadline_s=deadline)
     outcome, seconds = result.stopped.outcome.value, result.stopped.seconds
     if json:
         render.print_json({"name": result.name, "outcome": outcome, "seconds": round(seconds, 1)})

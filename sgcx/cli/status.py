@@ -23,7 +23,9 @@ def status(json: Json = False) -> None:
     for warning in warnings:
         render.warn(warning)
     if json:
-        render.print_json([{**dataclasses.asdict(view.record), "healthy": view.healthy} for view in views])
+        render.print_json(
+            [{**dataclasses.asdict(view.record), "healthy": view.healthy, "recorded": view.recorded} for view in views]
+        )
         return
     if not views:
         render.note("No server has been started")

@@ -25,8 +25,10 @@ def up(
     context: Annotated[int | None, typer.Option(help="Context length in tokens.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Requests that run at the same time.")] = None,
     gpus: Annotated[str | None, typer.Option(help="GPU indices, as 0,1,2,3.")] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 30000,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless given.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on: 30000 unless given, 0 takes a free one.")
+    ] = None,
     no_auth: Annotated[bool, typer.Option("--no-auth", help="Serve without an API key.")] = False,
     script: Annotated[Path | None, typer.Option(help="Rules of your own for the rehearsal.")] = None,
     deadline: Annotated[float, typer.Option(min=1, help="Seconds until it must be ready.")] = 3600,
@@ -56,10 +58,17 @@ def up(
     if not isinstance(plan, LaunchPlan):
         raise UserError(plan.message, hint=plan.hint)
     options = UpOptions(
-        name=name or profile, host=host, port=port, authentication=not no_auth, script=script, deadline_s=deadline
+        name=name or profile,
+        host=host,
+        port=port,
+        context_length=context,
+        authentication=not no_auth,
+        script=script,
+        deadline_s=deadline,
     )
-    if no_auth and host not in ("127.0.0.1", "localhost", "::1"):
-        render.warn(f"without a key, everybody who reaches {host}:{port} can use this server")
+    if no_auth and options.listen_host not in ("127.0.0.1", "localhost", "::1"):
+        where = f"{options.listen_host}:{options.listen_port}"
+        render.warn(f"without a key, everybody who reaches {where} can use this server")
     if dry_run:
         plan_view.show_dry_run(plan, launch_command(plan, options, paths), as_json=json)
         return
@@ -67,10 +76,10 @@ def up(
         plan_view.show_plan(plan, quiet=json)
         if not confirm("Start it?", yes=yes):
             raise typer.Exit(1)
-    result = _run(plan, options, paths, quiet=json)
-    _show(result, as_json=json)
     if foreground:
-        _stay(result)
+        _stay(plan, options, paths, as_json=json)
+    else:
+        _show(_run(plan, options, paths, quiet=json), as_json=json)
 
 
 def _run(plan: LaunchPlan, options: UpOptions, paths: Paths, *, quiet: bool) -> UpResult:
@@ -95,6 +104,7 @@ def _show(result: UpResult, *, as_json: bool) -> None:
                 "api_key_file": str(result.api_key_path) if result.api_key_path else None,
                 "context_length": record.context_length,
                 "already_running": result.already_running,
+                "ignored_options": list(result.ignored_options),
                 "scripted": result.scripted,
                 "pid": record.pid,
                 "log": record.log_path,
@@ -104,6 +114,9 @@ def _show(result: UpResult, *, as_json: bool) -> None:
         return
     if result.already_running:
         render.note(f"{record.name} is running already")
+    if result.ignored_options:
+        options, verb = " and ".join(result.ignored_options), "need" if len(result.ignored_options) > 1 else "needs"
+        render.warn(f"it was started otherwise: {options} {verb} `sgcx down {record.name}` first")
     render.print_pairs(
         [
             ("Endpoint", record.base_url),
@@ -116,23 +129,24 @@ def _show(result: UpResult, *, as_json: bool) -> None:
         render.note("The rehearsal model is scripted: it is no language model and knows only a few tasks")
 
 
-def _stay(result: UpResult) -> None:
-    """Until Ctrl-C or SIGTERM, which stop the server, or until it ends by itself."""
+def _stay(plan: LaunchPlan, options: UpOptions, paths: Paths, *, as_json: bool) -> None:
+    """Until Ctrl-C or SIGTERM, which stop the server at whatever stage it is, or until it ends by itself."""
     import signal
 
     from sgcx.cli.logs import show_log
     from sgcx.errors import LaunchFailed
-    from sgcx.paths import Paths
     from sgcx.server.supervisor import Dead, liveness
     from sgcx.workflows.down import down_record
 
-    record = result.record
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
+    result = _run(plan, options, paths, quiet=as_json)
+    record = result.record
     try:
+        _show(result, as_json=as_json)
         show_log(Path(record.log_path), follow=True, lines=0, until=lambda: isinstance(liveness(record), Dead))
     except KeyboardInterrupt:
-        down_record(Paths.from_environment(), record)
+        down_record(paths, record)
         return
     raise LaunchFailed(f"The server {record.name!r} ended by itself", hint="`sgcx status` says why")
 

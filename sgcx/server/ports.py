@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import psutil
@@ -22,6 +23,11 @@ class PortOwner:
     name: str | None = None
     command: str | None = None
 
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "a process that this user cannot see (another user's, or in a container)"
+        return f"pid {self.pid} ({self.command or self.name})"
+
 
 def check_port(host: str, port: int) -> PortOwner | None:
     """None when a server could bind there now."""
@@ -34,7 +40,7 @@ def check_port(host: str, port: int) -> PortOwner | None:
             probe.listen(1)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                return _owner(port)
+                return port_owner(port)
             raise UserError(
                 f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
                 hint="choose an address of this machine with `--host` and a port above 1023 with `--port`",
@@ -42,16 +48,23 @@ def check_port(host: str, port: int) -> PortOwner | None:
     return None
 
 
+def client_url(host: str, port: int) -> str:
+    """Where clients on this machine reach a server that listens there. One on all addresses has the loopback, too."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def listens(port: int, pids: Collection[int]) -> bool:
+    """Is it one of these processes that answers on the port?"""
+    return any(owner in pids for owner in _listeners(port))
+
+
 def require_free_port(host: str, port: int) -> None:
     owner = check_port(host, port)
     if owner is None:
         return
-    if owner.pid is None:
-        who = "a process that this user cannot see (another user's, or in a container)"
-    else:
-        who = f"pid {owner.pid} ({owner.command or owner.name})"
     raise UserError(
-        f"the port {port} on {host} is in use by {who}",
+        f"the port {port} on {host} is in use by {owner}",
         hint="stop that process, or choose another port with `--port`",
     )
 
@@ -82,14 +95,20 @@ def _resolve(
     return family, kind, protocol, name, address
 
 
-def _owner(port: int) -> PortOwner:
+def port_owner(port: int) -> PortOwner:
+    """Of a port that is in use."""
+    return next((_describe(pid) for pid in _listeners(port)), PortOwner(None))
+
+
+def _listeners(port: int) -> tuple[int, ...]:
+    """Those that this user can see."""
     with contextlib.suppress(psutil.Error):
-        for connection in psutil.net_connections("tcp"):
-            if connection.status != psutil.CONN_LISTEN or connection.laddr[1:2] != (port,):
-                continue
-            if connection.pid is not None:
-                return _describe(connection.pid)
-    return PortOwner(None)
+        return tuple(
+            connection.pid
+            for connection in psutil.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,) and connection.pid
+        )
+    return ()
 
 
 def _describe(pid: int) -> PortOwner:

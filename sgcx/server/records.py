@@ -86,13 +86,24 @@ class RecordListing:
     warnings: tuple[str, ...]
 
 
-def server_dir(servers_dir: Path, name: str) -> Path:
+def check_server_name(name: str) -> None:
     if _NAME.fullmatch(name) is None:
         raise UserError(
             f"{name!r} is no name for a server",
             hint="use letters, digits, dots, dashes and underscores, at most 64, a letter or digit first",
         )
+
+
+def server_dir(servers_dir: Path, name: str) -> Path:
+    check_server_name(name)
     return servers_dir / name
+
+
+def server_names(servers_dir: Path) -> tuple[str, ...]:
+    """Also of servers without a record: their `up` may have been killed. Other directories are not ours."""
+    if not servers_dir.is_dir():
+        return ()
+    return tuple(sorted(each.name for each in servers_dir.iterdir() if each.is_dir() and _NAME.fullmatch(each.name)))
 
 
 def save_record(servers_dir: Path, record: ServerRecord) -> Path:
@@ -123,10 +134,7 @@ def load_record(servers_dir: Path, name: str) -> LoadedRecord:
 
 def list_records(servers_dir: Path) -> RecordListing:
     """In the order of their names. Directories without a record are no servers."""
-    if not servers_dir.is_dir():
-        return RecordListing((), ())
-    names = sorted(entry.name for entry in servers_dir.iterdir() if entry.is_dir() and _NAME.fullmatch(entry.name))
-    loaded = [load_record(servers_dir, name) for name in names]
+    loaded = [load_record(servers_dir, name) for name in server_names(servers_dir)]
     return RecordListing(
         tuple(one.record for one in loaded if one.record is not None),
         tuple(one.warning for one in loaded if one.warning is not None),

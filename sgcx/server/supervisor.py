@@ -116,11 +116,18 @@ def survey(servers_dir: Path, name: str) -> ServerSurvey:
     leader = announced_child(directory) or (loaded.record.identity if loaded.record else None)
     alive = members(directory, leader)
     if leader is None or not leader.is_alive():
-        unannounced = next((each for each in alive if os.getsid(each.pid) == each.pid), None)
+        unannounced = next((each for each in alive if _leads_a_session(each.pid)), None)
         # Known only now, so look again: workers that overwrote their environment are found through their leader.
         leader, alive = (leader, alive) if unannounced is None else (unannounced, members(directory, unannounced))
     child = None if leader is None or not alive else ChildHandle(leader, directory, directory / LOG_NAME)
     return ServerSurvey(loaded, is_server_locked(directory), child, tuple(each.pid for each in alive))
+
+
+def _leads_a_session(pid: int) -> bool:
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:  # it has ended since it was found
+        return False
 
 
 def stop(server: ServerRecord | ChildHandle, *, deadline_s: float = STOP_DEADLINE_S) -> StopResult:

@@ -9,11 +9,10 @@ from pathlib import Path
 from sgcx.errors import LaunchFailed
 from sgcx.paths import Paths
 from sgcx.server.api_key import read_api_key
-from sgcx.server.records import ServerRecord, ServerState
+from sgcx.server.records import ServerRecord, ServerState, server_names
 from sgcx.server.supervisor import ServerSurvey, survey
 from sgcx.workflows.checks import Check, Status
 from sgcx.workflows.codex import server_key
-from sgcx.workflows.engines import server_names
 from sgcx.workflows.server_probe import probe_endpoint
 from sgcx.workflows.servers import probe
 
@@ -37,7 +36,7 @@ class ServerFacts:
 
 def gather_servers(paths: Paths) -> tuple[ServerFacts, ...]:
     """Looks only: unlike `sgcx status` it does not correct the records."""
-    return tuple(facts for name in server_names(paths) if (facts := _gather(paths, name)) is not None)
+    return tuple(facts for name in server_names(paths.servers) if (facts := _gather(paths, name)) is not None)
 
 
 def _gather(paths: Paths, name: str) -> ServerFacts | None:
@@ -52,7 +51,8 @@ def is_healthy(facts: ServerFacts) -> bool:
 
 def check_server(facts: ServerFacts) -> Check:
     if facts.found.loaded.warning is not None:
-        mend = f"`sgcx up` with --name {facts.name} writes a new one"
+        first = f"`sgcx down {facts.name}`, then " if facts.found.alive else ""
+        mend = f"{first}`sgcx up` with --name {facts.name} writes a new one"
         return Check(SERVERS, facts.name, Status.WARN, facts.found.loaded.warning, mend=mend)
     if facts.found.alive:
         return _check_living(facts)
@@ -64,7 +64,7 @@ def _check_living(facts: ServerFacts) -> Check:
     name, record = facts.name, facts.record
     pids = ", ".join(map(str, facts.found.pids))
     if record is None:
-        mend = f"If no `sgcx up` is at work: `sgcx up` with --name {name} stops them and starts anew"
+        mend = f"If no `sgcx up` is at work: sgcx down {name}"
         return Check(SERVERS, name, Status.WARN, f"processes that no record names: {pids}", mend=mend)
     if not facts.runs:
         if not pids:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from sgcx.errors import LaunchFailed
 from sgcx.paths import Paths
-from sgcx.server.records import ServerRecord, ServerState, save_record
+from sgcx.server.records import ServerRecord, ServerState, load_record, remove_record, save_record
 from sgcx.server.supervisor import STOP_DEADLINE_S, StopResult, stop, survey
+from sgcx.workflows.servers import ServerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +17,24 @@ class DownResult:
     stopped: StopResult
 
 
+def down_server(paths: Paths, view: ServerView, *, deadline_s: float = STOP_DEADLINE_S) -> DownResult:
+    """Also for a server without a record. Raises LaunchFailed where something survives even SIGKILL."""
+    if view.recorded:
+        return down_record(paths, view.record, deadline_s=deadline_s)
+    result = _stop(paths, view.record, deadline_s)
+    if load_record(paths.servers, view.record.name).warning is not None:
+        remove_record(paths.servers, view.record.name)
+    return result
+
+
 def down_record(paths: Paths, record: ServerRecord, *, deadline_s: float = STOP_DEADLINE_S) -> DownResult:
-    """Raises LaunchFailed where something survives even SIGKILL."""
     save_record(paths.servers, replace(record, state=ServerState.STOPPING))
+    result = _stop(paths, record, deadline_s)
+    save_record(paths.servers, replace(record, state=ServerState.STOPPED, exit_reason="stopped by `sgcx down`"))
+    return result
+
+
+def _stop(paths: Paths, record: ServerRecord, deadline_s: float) -> DownResult:
     child = survey(paths.servers, record.name).child
     result = stop(child or record, deadline_s=deadline_s)
     if result.leftover_pids:
@@ -27,5 +43,4 @@ def down_record(paths: Paths, record: ServerRecord, *, deadline_s: float = STOP_
             f"Processes of {record.name!r} do not end: {pids}",
             hint="The kernel holds them, often in a driver call; they end when that returns, or at a reboot",
         )
-    save_record(paths.servers, replace(record, state=ServerState.STOPPED, exit_reason="stopped by `sgcx down`"))
     return DownResult(record.name, result)

@@ -21,6 +21,7 @@ from sgcx.server.environment import (
     repair,
     verify,
 )
+from sgcx.server.records import server_names
 from sgcx.server.supervisor import survey
 
 
@@ -85,7 +86,7 @@ def remove_engine(spec: EngineSpec, paths: Paths) -> int:
 def _require_unused(spec: EngineSpec, paths: Paths, verb: str, *, unless_ready: bool = False) -> None:
     if unless_ready and inspect(spec, paths.engines).status is EngineStatus.READY:
         return
-    for name in server_names(paths):
+    for name in server_names(paths.servers):
         found = survey(paths.servers, name)
         record = found.loaded.record
         # A child that nobody recorded may be running on any engine.
@@ -94,10 +95,3 @@ def _require_unused(spec: EngineSpec, paths: Paths, verb: str, *, unless_ready: 
                 f"{spec.name} cannot be {verb}: the server {name!r} is running on it",
                 hint=f"Stop it first: sgcx down {name}",
             )
-
-
-def server_names(paths: Paths) -> tuple[str, ...]:
-    """Also of servers that have no record: their `up` may have been killed."""
-    if not paths.servers.is_dir():
-        return ()
-    return tuple(sorted(entry.name for entry in paths.servers.iterdir() if entry.is_dir()))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -12,7 +13,7 @@ import httpx
 
 from sgcx.codex.catalog import catalog_entries
 from sgcx.dialects.deepseek_r1 import chat_template_path
-from sgcx.errors import LaunchFailed, UserError
+from sgcx.errors import LaunchFailed, SgcxError, UserError
 from sgcx.paths import Paths
 from sgcx.planning.argv import build_argv, build_environment
 from sgcx.planning.plan import LaunchPlan
@@ -20,15 +21,24 @@ from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.rehearsal.rules import SCRIPT_VARIABLE
 from sgcx.server.api_key import ensure_api_key
 from sgcx.server.atomic_write import write_atomically
-from sgcx.server.child_config import CONFIG_NAME, ChildConfig
+from sgcx.server.child_config import CONFIG_NAME, ChildConfig, load_child_config
 from sgcx.server.install_progress import InstallProgress
 from sgcx.server.launch_progress import LaunchFacts, StageChange
 from sgcx.server.locks import hold_up_lock
-from sgcx.server.ports import free_port, require_free_port
+from sgcx.server.ports import client_url, free_port, listens, port_owner, require_free_port
 from sgcx.server.readiness import Ready, wait_ready
-from sgcx.server.records import ServerRecord, ServerState, load_record, save_record, server_dir
+from sgcx.server.records import (
+    ServerRecord,
+    ServerState,
+    check_server_name,
+    load_record,
+    save_record,
+    server_dir,
+)
 from sgcx.server.supervisor import ChildHandle, spawn, stop, survey
 from sgcx.workflows.catalog import catalog_model
+from sgcx.workflows.codex import server_key
+from sgcx.workflows.down import down_record
 from sgcx.workflows.provision import (
     EngineRuntime,
     check_script,
@@ -36,9 +46,13 @@ from sgcx.workflows.provision import (
     provision_engine,
     provision_rehearsal,
 )
-from sgcx.workflows.servers import probe, view
+from sgcx.workflows.servers import Answer, ServerView, find_unrecorded, probe, view_of
 
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 30000
 _FAILED_LAUNCH_STOP_S = 10.0
+_UNSEEN_CHILD_S = 5.0
+_POLL_S = 0.05
 _SCRIPTED_MODELS = "sgcx.rehearsal.sglang_models"
 """The package from which SGLang takes its model classes, the scripted one among them."""
 
@@ -56,14 +70,27 @@ OnEvent: TypeAlias = Callable[[UpEvent], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpOptions:
-    """`port` 0 takes any free one. `name` distinguishes servers; the profile's name unless the user has another."""
+    """None: the user has no wish. `port` 0 takes any free one. `name` distinguishes servers; the profile's name
+    unless the user has another. `context_length`: the plan has it already; here it is known as a wish."""
 
     name: str
-    host: str = "127.0.0.1"
-    port: int = 30000
+    host: str | None = None
+    port: int | None = None
+    context_length: int | None = None
     authentication: bool = True
     script: Path | None = None
     deadline_s: float = 3600.0
+
+    def __post_init__(self) -> None:
+        check_server_name(self.name)
+
+    @property
+    def listen_host(self) -> str:
+        return self.host or DEFAULT_HOST
+
+    @property
+    def listen_port(self) -> int:
+        return DEFAULT_PORT if self.port is None else self.port
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +99,8 @@ class UpResult:
     api_key_path: Path | None
     already_running: bool
     scripted: bool
+    ignored_options: tuple[str, ...] = ()
+    """What the user asked for and a server that was there already does otherwise."""
     facts: LaunchFacts = field(default_factory=LaunchFacts)
     stage_seconds: tuple[tuple[str, float], ...] = ()
 
@@ -95,8 +124,8 @@ def launch_command(plan: LaunchPlan, options: UpOptions, paths: Paths) -> Launch
         plan,
         model_path=model_path,
         served_model_name=profile.served_model_name,
-        host=options.host,
-        port=options.port,
+        host=options.listen_host,
+        port=options.listen_port,
         # R1's published template shows no tool to the model.
         chat_template=str(chat_template_path()) if profile.dialect == "deepseek_r1" else None,
     )
@@ -122,24 +151,49 @@ def up(plan: LaunchPlan, options: UpOptions, *, paths: Paths, on_event: OnEvent)
 
 def _already_there(plan: LaunchPlan, options: UpOptions, paths: Paths, on_event: OnEvent) -> UpResult | None:
     """The server, if an earlier `up` started it; also one that had no time to wait for it."""
-    record = load_record(paths.servers, options.name).record
     found = survey(paths.servers, options.name)
     if not found.alive:
         return None
-    if found.child is None or record is None or record.pid != found.child.identity.pid:
+    record, child = found.loaded.record, found.child
+    unrecorded = find_unrecorded(found)
+    if unrecorded is not None:
+        _require_not_serving(unrecorded)
+    if unrecorded is not None or record is None or child is None or not child.identity.is_alive():
         # An `up` that was killed between starting a child and recording it, or workers without their leader.
         on_event(Step("Stopping what an interrupted start left behind"))
-        _stop_leftovers(found.child, record)
+        _stop_leftovers(child, record)
+        return None
+    now = view_of(paths, record, found)
+    if _serves_no_more(now):
+        on_event(Step("Waiting until the server that stops has stopped"))
+        down_record(paths, now.record)
         return None
     if record.profile != plan.profile.name:
         raise UserError(
             f"The server {record.name!r} is running the profile {record.profile!r}",
             hint=f"Stop it with `sgcx down {record.name}`, or start this one beside it with --name",
         )
-    current = view(paths, record).record
-    if current.state is ServerState.RUNNING:
-        return _result(current, plan.profile, options, paths, already_running=True)
-    return _wait(current, found.child, plan.profile, options, paths, on_event)
+    if now.record.state is ServerState.RUNNING:
+        result = _result(now.record, plan.profile, already_running=True)
+    else:
+        with _child_ended_on_failure(paths, options.name):
+            result = _wait(now.record, child, plan.profile, options, paths, on_event)
+    return replace(result, ignored_options=_ignored_options(result, options))
+
+
+def _require_not_serving(found: ServerView) -> None:
+    if found.answer in (Answer.READY, Answer.SILENT):
+        name = found.record.name
+        raise UserError(
+            f"The server {name!r} is running (pid {found.record.pid}), but {found.record.exit_reason}",
+            hint=f"Stop it with `sgcx down {name}`, then start it again",
+        )
+
+
+def _serves_no_more(now: ServerView) -> bool:
+    """It was told to stop, by us or by a signal. One that is only silent may be at work."""
+    was_ready = now.record.ready_at is not None
+    return now.record.state is ServerState.STOPPING or (was_ready and now.answer in (Answer.REFUSES, Answer.CLOSED))
 
 
 def _stop_leftovers(child: ChildHandle | None, record: ServerRecord | None) -> None:
@@ -152,18 +206,55 @@ def _stop_leftovers(child: ChildHandle | None, record: ServerRecord | None) -> N
 
 def _launch(plan: LaunchPlan, options: UpOptions, directory: Path, paths: Paths, on_event: OnEvent) -> UpResult:
     if options.port == 0:
-        options = replace(options, port=free_port(options.host))
-    require_free_port(options.host, options.port)
+        options = replace(options, port=free_port(options.listen_host))
+    require_free_port(options.listen_host, options.listen_port)
     on_event(Step("Checking the engine"))
     spec = engine_for(plan)
     runtime = provision_engine(spec, paths, on_event)
     if plan.profile.scripted:
         on_event(Step("Making the rehearsal checkpoint"))
         provision_rehearsal(runtime, _rehearsal_directory(paths))
-    child = _start_child(plan, options, directory, runtime, paths)
-    record = _record(plan, options, child, runtime)
-    save_record(paths.servers, record)
-    return _wait(record, child, plan.profile, options, paths, on_event)
+    with _child_ended_on_failure(paths, options.name):
+        child = _start_child(plan, options, directory, runtime, paths)
+        record = _record(plan, options, child, runtime)
+        save_record(paths.servers, record)
+        return _wait(record, child, plan.profile, options, paths, on_event)
+
+
+@contextmanager
+def _child_ended_on_failure(paths: Paths, name: str) -> Iterator[None]:
+    """Whatever goes wrong, Ctrl-C included: the child does not outlive it, and the record says so."""
+    try:
+        yield
+    except BaseException as error:
+        _end_child(paths, name)
+        record = load_record(paths.servers, name).record
+        if record is not None and record.state in (ServerState.STARTING, ServerState.RUNNING):
+            with suppress(OSError):  # the first error counts, and may be a full disk itself
+                save_record(paths.servers, _ended_record(record, error))
+        raise
+
+
+def _end_child(paths: Paths, name: str) -> None:
+    """Found by its traces, because the error may have come before anybody held a handle of it."""
+    deadline = time.monotonic() + _UNSEEN_CHILD_S
+    while (found := survey(paths.servers, name)).alive:
+        if found.child is not None:
+            stop(found.child, deadline_s=_FAILED_LAUNCH_STOP_S)
+            return
+        if time.monotonic() >= deadline:
+            return
+        time.sleep(_POLL_S)  # its program has not begun yet
+
+
+def _ended_record(record: ServerRecord, error: BaseException) -> ServerRecord:
+    match error:
+        case KeyboardInterrupt():
+            return record.with_state(ServerState.STOPPED, exit_reason="interrupted while starting")
+        case SgcxError():
+            return record.with_state(ServerState.FATAL, exit_reason=error.message)
+        case _:
+            return record.with_state(ServerState.FATAL, exit_reason=f"{type(error).__name__} in `sgcx up`: {error}")
 
 
 def _start_child(
@@ -172,7 +263,7 @@ def _start_child(
     command = launch_command(plan, options, paths)
     if options.authentication:
         ensure_api_key(paths.api_key)
-    config = _child_config(plan, command, paths.api_key if options.authentication else None)
+    config = _child_config(plan, command, paths, options)
     config_path = directory / CONFIG_NAME
     write_atomically(config_path, config.to_json().encode())
     return spawn(
@@ -183,7 +274,7 @@ def _start_child(
     )
 
 
-def _child_config(plan: LaunchPlan, command: LaunchCommand, api_key_path: Path | None) -> ChildConfig:
+def _child_config(plan: LaunchPlan, command: LaunchCommand, paths: Paths, options: UpOptions) -> ChildConfig:
     profile = plan.profile
     instant = profile.sampling_instant or profile.sampling_thinking
     catalog = catalog_entries([catalog_model(profile, plan.context_length)])
@@ -198,14 +289,13 @@ def _child_config(plan: LaunchPlan, command: LaunchCommand, api_key_path: Path |
         thinking_top_p=profile.sampling_thinking.top_p,
         instant_temperature=instant.temperature,
         instant_top_p=instant.top_p,
-        api_key_path=None if api_key_path is None else str(api_key_path),
+        api_key_path=str(paths.api_key) if options.authentication else None,
+        store_path=str(paths.responses),
         catalog=tuple(catalog),
     )
 
 
 def _record(plan: LaunchPlan, options: UpOptions, child: ChildHandle, runtime: EngineRuntime) -> ServerRecord:
-    # A server on all interfaces is reached here through the loopback.
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
     return ServerRecord(
         name=options.name,
         profile=plan.profile.name,
@@ -214,9 +304,9 @@ def _record(plan: LaunchPlan, options: UpOptions, child: ChildHandle, runtime: E
         pid=child.identity.pid,
         pid_create_time=child.identity.create_time,
         boot_id=child.identity.boot_id,
-        host=options.host,
-        port=options.port,
-        base_url=f"http://{reachable}:{options.port}/v1",
+        host=options.listen_host,
+        port=options.listen_port,
+        base_url=f"{client_url(options.listen_host, options.listen_port)}/v1",
         engine=runtime.spec.name,
         sglang_version=plan.sglang_version,
         started_at=time.time(),
@@ -229,32 +319,29 @@ def _record(plan: LaunchPlan, options: UpOptions, child: ChildHandle, runtime: E
 def _wait(
     record: ServerRecord, child: ChildHandle, profile: Profile, options: UpOptions, paths: Paths, on_event: OnEvent
 ) -> UpResult:
-    try:
-        ready = wait_ready(
-            child,
-            log_path=child.log_path,
-            health=lambda: probe(record.base_url),
-            on_stage=on_event,
-            deadline_s=options.deadline_s,
-        )
-        _check_endpoint(record, child, paths)
-    except LaunchFailed as error:
-        stop(child, deadline_s=_FAILED_LAUNCH_STOP_S)
-        save_record(paths.servers, record.with_state(ServerState.FATAL, exit_reason=error.message))
-        raise
-    except KeyboardInterrupt:
-        stop(child, deadline_s=_FAILED_LAUNCH_STOP_S)
-        save_record(paths.servers, record.with_state(ServerState.STOPPED, exit_reason="interrupted while starting"))
-        raise
+    ready = wait_ready(
+        child,
+        log_path=child.log_path,
+        health=lambda: probe(record.base_url),
+        on_stage=on_event,
+        deadline_s=options.deadline_s,
+    )
+    _check_endpoint(record, child, paths)
     record = replace(record, state=ServerState.RUNNING, ready_at=time.time(), exit_reason=None)
     save_record(paths.servers, record)
-    return _result(record, profile, options, paths, already_running=False, ready=ready)
+    return _result(record, profile, already_running=False, ready=ready)
 
 
 def _check_endpoint(record: ServerRecord, child: ChildHandle, paths: Paths) -> None:
     """SGLang's health says nothing about our endpoint, and whoever took the port meanwhile may be healthy too."""
-    key = paths.api_key.read_text().strip() if paths.api_key.exists() else ""
-    headers = {"Authorization": f"Bearer {key}"}
+    if not listens(record.port, survey(paths.servers, record.name).pids):
+        raise LaunchFailed(
+            f"The port {record.port} was taken while the engine loaded, by {port_owner(record.port)}",
+            hint="Choose another port with --port",
+            log_path=str(child.log_path),
+        )
+    key = server_key(record, paths)
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     try:
         models = httpx.get(f"{record.base_url}/models", headers=headers, timeout=30, trust_env=False)
         names = [entry["id"] for entry in models.raise_for_status().json()["data"]]
@@ -266,29 +353,32 @@ def _check_endpoint(record: ServerRecord, child: ChildHandle, paths: Paths) -> N
         ) from error
     if record.served_model_name not in names:
         raise LaunchFailed(
-            f"Another server answers on {record.base_url}: it serves {', '.join(map(str, names))}",
-            hint="Choose another port with --port",
+            f"The server serves {', '.join(map(str, names))} instead of {record.served_model_name}",
             log_path=str(child.log_path),
         )
 
 
-def _result(
-    record: ServerRecord,
-    profile: Profile,
-    options: UpOptions,
-    paths: Paths,
-    *,
-    already_running: bool,
-    ready: Ready | None = None,
-) -> UpResult:
+def _result(record: ServerRecord, profile: Profile, *, already_running: bool, ready: Ready | None = None) -> UpResult:
+    key_path = load_child_config(record.server_dir / CONFIG_NAME).api_key_path
     return UpResult(
         record=record,
-        api_key_path=paths.api_key if options.authentication else None,
+        api_key_path=None if key_path is None else Path(key_path),
         already_running=already_running,
         scripted=profile.scripted,
         facts=ready.facts if ready else LaunchFacts(),
         stage_seconds=tuple((stage.value, seconds) for stage, seconds in ready.stage_seconds) if ready else (),
     )
+
+
+def _ignored_options(result: UpResult, options: UpOptions) -> tuple[str, ...]:
+    record = result.record
+    differs = {
+        "--host": options.host not in (None, record.host),
+        "--port": options.port not in (None, 0, record.port),
+        "--context": options.context_length not in (None, record.context_length),
+        "--no-auth": not options.authentication and result.api_key_path is not None,
+    }
+    return tuple(name for name, is_different in differs.items() if is_different)
 
 
 def _rehearsal_directory(paths: Paths) -> Path:
