@@ -83,6 +83,11 @@ def _judge(spec: EngineSpec, engine: EngineDirectory) -> tuple[EngineStatus, str
     owner = installer_at_work(engine)
     if owner is not None:
         return EngineStatus.INCOMPLETE, f"it is being installed or changed ({owner})"
+    return _judge_files(spec, engine)
+
+
+def _judge_files(spec: EngineSpec, engine: EngineDirectory) -> tuple[EngineStatus, str | None]:
+    """For one who holds the lock, and so is the installer at work."""
     if not engine.path.exists():
         return EngineStatus.ABSENT, "it is not installed"
     marker = read_marker(engine)
@@ -120,7 +125,9 @@ def install(
     engine = EngineDirectory.of(spec, engines_dir)
     if inspect(spec, engines_dir).status is not EngineStatus.READY:
         with hold_install_lock(engine) as lock_descriptor:
-            Installer(spec, engine, lock_descriptor, patcher.apply_to, on_progress).install(base_python)
+            # Another process may have finished it between the look and the lock.
+            if _judge_files(spec, engine)[0] is not EngineStatus.READY:
+                Installer(spec, engine, lock_descriptor, patcher.apply_to, on_progress).install(base_python)
     return inspect(spec, engines_dir)
 
 

@@ -48,8 +48,9 @@ class Installer:
 
     def install(self, base_python: Path) -> None:
         check_python(base_python, self.spec.newest_python)
-        check_free_space(self.engine.path, self.spec.minimum_free_bytes)
+        self.engine.marker.unlink(missing_ok=True)  # first, so that an interrupted removal is seen as one
         shutil.rmtree(self.engine.path, ignore_errors=True)
+        check_free_space(self.engine.path, self.spec.minimum_free_bytes)
         with _full_disk_said(self.engine.path):
             self.engine.path.mkdir(parents=True)
             self._create(base_python)

@@ -53,14 +53,20 @@ def provision_rehearsal(runtime: EngineRuntime, directory: Path) -> None:
     if checkpoint_is_current(directory):
         return
     command = [str(runtime.python), "-m", "sgcx.rehearsal.checkpoint", str(directory)]
-    made = subprocess.run(
-        command,
-        env=runtime.environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_CHECKPOINT_TIMEOUT_S,
-    )
+    try:
+        made = subprocess.run(
+            command,
+            env=runtime.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_CHECKPOINT_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise LaunchFailed(
+            f"The rehearsal checkpoint was not made within {_CHECKPOINT_TIMEOUT_S} s",
+            hint="A machine that is busy, or whose disk is, needs more time: run this again when it is less so",
+        ) from error
     if made.returncode != 0:
         lines = tuple(made.stderr.splitlines()[-20:])
         raise LaunchFailed(
