@@ -40,6 +40,11 @@ class Paths:
         return self.state / "servers"
 
     @property
+    def responses(self) -> Path:
+        """What clients asked to keep; one file for all servers, so that it outlives each of them."""
+        return self.state / "responses.sqlite3"
+
+    @property
     def user_profiles(self) -> Path:
         return self.config / "profiles"
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sgcx.cli import codex, doctor, down, engine, hardware, logs, patch, profiles, status, up
+from sgcx.cli import codex, doctor, down, engine, gateway, hardware, logs, patch, profiles, status, up
 from sgcx.errors import SgcxError
 
 EXIT_INTERRUPTED = 130
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # help in boxes would import all of rich: three times the start
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for module in (up, status, logs, down, codex, doctor, profiles, hardware, engine, patch):
+for module in (up, status, logs, down, codex, doctor, profiles, hardware, engine, patch, gateway):
     module.register(app)
 
 

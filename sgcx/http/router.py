@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import time
-from uuid import uuid4
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
@@ -16,12 +15,17 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from sgcx.errors import InvalidRequest
+from sgcx.http.background import BackgroundRuns, detached
 from sgcx.http.errors import JSON, envelope, error_response
 from sgcx.http.event_stream import EventStream, Generation, events, terminal_event
+from sgcx.http.ids import new_id
+from sgcx.http.keeping import Turn, open_turn
+from sgcx.http.stored import create_stored_routes
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import Engine
 from sgcx.responses.prompt import ServedModel, build_engine_request
 from sgcx.responses.request import ResponsesRequest, parse_request
+from sgcx.responses.storage import Storage
 from sgcx.responses.stream import ResponseStream
 from sgcx.responses.wire import JsonObject, JsonValue
 
@@ -43,12 +47,15 @@ class Endpoint:
     model: ServedModel
     catalog: tuple[Mapping[str, object], ...]
     """The model's entries in Codex's own catalog format."""
+    storage: Storage | None = None
+    """None: nothing is kept, and what would need it is refused."""
     heartbeat_s: float = 10.0
     peek_s: float = 2.0
 
 
 def create_router(endpoint: Endpoint) -> Router:
-    responses = _Responses(endpoint)
+    runs = BackgroundRuns()
+    responses = _Responses(endpoint, runs)
     models = _Models(endpoint)
     return Router(
         routes=[
@@ -56,8 +63,15 @@ def create_router(endpoint: Endpoint) -> Router:
             Route("/v1/responses", _exists, methods=["HEAD"]),
             Route("/v1/models", models.list, methods=["GET"]),
             Route("/v1/models/{name:path}", models.retrieve, methods=["GET"]),
+            *_stored_routes(endpoint, runs),
         ]
     )
+
+
+def _stored_routes(endpoint: Endpoint, runs: BackgroundRuns) -> list[Route]:
+    if endpoint.storage is None:
+        return []
+    return create_stored_routes(endpoint.storage, runs, heartbeat_s=endpoint.heartbeat_s)
 
 
 async def _exists(_: Request) -> Response:
@@ -66,35 +80,45 @@ async def _exists(_: Request) -> Response:
 
 
 class _Responses:
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, runs: BackgroundRuns) -> None:
         self._endpoint = endpoint
+        self._runs = runs
 
     async def create(self, http_request: Request) -> ASGIApp:
-        request_id = _new_id("resp")
+        request_id = new_id("resp")
         try:
-            request = parse_request(_decode(await _read(http_request)))
-            return await self._respond(request, http_request, request_id)
+            turn = await open_turn(self._endpoint.storage, _decode(await _read(http_request)))
+            request = parse_request(turn.body, earlier=turn.earlier, stateful=self._endpoint.storage is not None)
+            return await self._respond(request, turn, http_request, request_id)
         except ClientDisconnect:
             return Response(status_code=_CLIENT_CLOSED_REQUEST)
         except Exception as error:
             return error_response(error, request_id=request_id)
 
-    async def _respond(self, request: ResponsesRequest, http_request: Request, request_id: str) -> ASGIApp:
+    async def _respond(self, request: ResponsesRequest, turn: Turn, http_request: Request, request_id: str) -> ASGIApp:
         endpoint = self._endpoint
         job = build_engine_request(request, request_id=request_id, model=endpoint.model, dialect=endpoint.dialect)
-        generation = Generation(endpoint.engine_for(http_request).generate(job))
-        await generation.peek(endpoint.peek_s)
+        client = detached(http_request) if request.background else http_request
+        generation = Generation(endpoint.engine_for(client).generate(job))
+        if not request.background:
+            await generation.peek(endpoint.peek_s)
         stream = ResponseStream(
             response_id=request_id,
             model=endpoint.model.name,
             tools=request.tools,
             echo=request.echo,
-            new_id=_new_id,
+            new_id=new_id,
             now=lambda: int(time()),
             limited=request.max_output_tokens is not None,
         )
-        batches = events(generation, stream, request_id=request_id)
+        batches = turn.kept(events(generation, stream, request_id=request_id))
         headers = {"x-request-id": request_id, **_ignored_header(request.ignored, request_id)}
+        if request.background:
+            run = self._runs.start(stream, turn, batches)
+            await run.started()
+            if not request.stream:
+                return Response(orjson.dumps(run.response), media_type=JSON, headers=headers)
+            batches = run.follow()
         if request.stream:
             return EventStream(batches, stream, heartbeat_s=endpoint.heartbeat_s, headers=headers)
         terminal = await terminal_event(batches, http_request.receive)
@@ -145,7 +169,7 @@ class _Models:
         if name == self._name:
             return Response(self._entry, media_type=JSON)
         unknown = InvalidRequest(f"The model {name!r} is not served here", param="model", code="model_not_found")
-        return error_response(unknown, request_id=_new_id("req"))
+        return error_response(unknown, request_id=new_id("req"))
 
 
 async def _read(http_request: Request) -> bytes:
@@ -162,7 +186,3 @@ def _decode(body: bytes) -> object:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error}") from error
-
-
-def _new_id(prefix: str) -> str:
-    return f"{prefix}_{uuid4().hex}"

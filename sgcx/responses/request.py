@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -14,7 +15,7 @@ from sgcx.responses.wire import JsonObject, JsonValue
 
 ToolChoice = Literal["auto", "none"]
 
-_STATEFUL = ("previous_response_id", "conversation", "prompt")
+_STATEFUL = ("previous_response_id", "conversation")
 _EFFORTS_WITHOUT_THINKING = ("none", "minimal")
 
 
@@ -41,28 +42,26 @@ class ResponsesRequest:
     top_p: float | None
     max_output_tokens: int | None
     stream: bool
+    background: bool
     ignored: tuple[str, ...]
     """What the request asked for and does not get, as `path=value`."""
     echo: JsonObject
     """The fields that the response repeats, as the client sent them."""
 
 
-def parse_request(body: object) -> ResponsesRequest:
-    """Raises `InvalidRequest`. Unknown fields are passed over, as the API does."""
+def parse_request(body: object, *, earlier: Sequence[JsonObject] = (), stateful: bool = False) -> ResponsesRequest:
+    """Raises `InvalidRequest`. Unknown fields are passed over, as the API does.
+
+    `earlier`: the items that the request continues. `stateful`: there is a store that they came from.
+    """
     node = body_node(body)
-    for field in _STATEFUL:
-        if not node.get(field).is_null():
-            raise InvalidRequest(
-                f"`{field}` is not supported: nothing is stored here, send the whole history in `input`",
-                param=field,
-            )
-    if node.get("background").boolean(False):
-        raise InvalidRequest("`background` is not supported: nothing is stored here", param="background")
+    _refuse_state(node, stateful)
+    earlier_items, _ = parse_input(Node(list(earlier), "history"))
     items, ignored_items = parse_input(node.get("input"))
     tools, ignored_tools = parse_tools(node.get("tools"))
     return ResponsesRequest(
         model=node.get("model").optional_string(),
-        input=items,
+        input=(*earlier_items, *items),
         instructions=node.get("instructions").optional_string(),
         tools=ToolTable.of(tools),
         tool_choice=_tool_choice(node.get("tool_choice")),
@@ -73,9 +72,23 @@ def parse_request(body: object) -> ResponsesRequest:
         top_p=node.get("top_p").optional_number(0, 1),
         max_output_tokens=node.get("max_output_tokens").optional_integer(1),
         stream=node.get("stream").boolean(False),
+        background=node.get("background").boolean(False),
         ignored=(*ignored_tools, *ignored_items),
-        echo=_echo(node),
+        echo=_echo(node, stateful),
     )
+
+
+def _refuse_state(node: Node, stateful: bool) -> None:
+    for field in () if stateful else _STATEFUL:
+        if not node.get(field).is_null():
+            raise InvalidRequest(
+                f"`{field}` is not supported: nothing is stored here, send the whole history in `input`",
+                param=field,
+            )
+    if not node.get("prompt").is_null():
+        raise InvalidRequest("`prompt` is not supported: there are no prompt templates here", param="prompt")
+    if node.get("background").boolean(False) and not (stateful and node.get("store").boolean(True)):
+        raise InvalidRequest("`background` needs `store`: nothing is kept of this response", param="background")
 
 
 def _tool_choice(node: Node) -> ToolChoice:
@@ -160,7 +173,7 @@ _ECHOED: JsonObject = {
 """The response repeats these; the values are what the API answers where the client said nothing."""
 
 
-def _echo(node: Node) -> JsonObject:
+def _echo(node: Node, stateful: bool) -> JsonObject:
     echo: dict[str, JsonValue] = {}
     for name, default in _ECHOED.items():
         sent = node.get(name).value
@@ -172,5 +185,8 @@ def _echo(node: Node) -> JsonObject:
     text = node.get("text")
     if not text.is_null():
         echo["text"] = {"format": {"type": "text"}, **{k: v for k, v in text.as_object().items() if v is not None}}
-    echo["store"] = False
+    echo["store"] = stateful and node.get("store").boolean(True)
+    conversation = node.get("conversation")
+    if not conversation.is_null():
+        echo["conversation"] = {"id": conversation.value} if conversation.is_string() else conversation.value
     return echo

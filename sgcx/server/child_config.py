@@ -33,6 +33,8 @@ class ChildConfig:
     api_key_path: str | None
     catalog: tuple[Mapping[str, object], ...]
     heartbeat_s: float = 10.0
+    store_path: str | None = None
+    """Where responses and conversations are kept that clients want kept; None keeps nothing."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1)

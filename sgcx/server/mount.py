@@ -20,6 +20,7 @@ from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import Engine
 from sgcx.responses.prompt import Sampling, ServedModel
 from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig, load_child_config
+from sgcx.store.async_store import AsyncStore
 
 _DIALECTS: dict[DialectName, Dialect] = {"kimi_k2": KimiK2(), "deepseek_r1": DeepSeekR1()}
 
@@ -42,6 +43,7 @@ def build_endpoint(config: ChildConfig) -> Endpoint:
             instant_sampling=Sampling(config.instant_temperature, config.instant_top_p),
         ),
         catalog=config.catalog,
+        storage=None if config.store_path is None else AsyncStore(Path(config.store_path)),
         heartbeat_s=config.heartbeat_s,
     )
 

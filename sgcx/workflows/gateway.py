@@ -26,6 +26,7 @@ from sgcx.responses.dialect import Dialect
 from sgcx.responses.prompt import Sampling, ServedModel
 from sgcx.server.api_key import ensure_api_key
 from sgcx.server.ports import free_port, require_free_port
+from sgcx.store.async_store import AsyncStore
 from sgcx.workflows.gateway_model import GatewayModel, describe_model
 from sgcx.workflows.gateway_upstream import UpstreamModel, discover, normalize_url
 
@@ -80,7 +81,7 @@ def prepare_gateway(options: GatewayOptions, paths: Paths) -> Gateway:
     require_free_port(options.host, port)
     api_key = ensure_api_key(paths.api_key) if options.authentication else None
     return Gateway(
-        app=_app(options, found, model, upstream_key=upstream_key, api_key=api_key),
+        app=_app(options, found, model, paths, upstream_key=upstream_key, api_key=api_key),
         base_url=f"http://{_reachable(options.host)}:{port}/v1",
         host=options.host,
         port=port,
@@ -96,7 +97,13 @@ def serve_gateway(gateway: Gateway, on_ready: Callable[[], None]) -> None:
 
 
 def _app(
-    options: GatewayOptions, found: UpstreamModel, model: GatewayModel, *, upstream_key: str | None, api_key: str | None
+    options: GatewayOptions,
+    found: UpstreamModel,
+    model: GatewayModel,
+    paths: Paths,
+    *,
+    upstream_key: str | None,
+    api_key: str | None,
 ) -> Starlette:
     dialect = _dialect(model.dialect)
     upstream = Upstream(
@@ -118,6 +125,7 @@ def _app(
             instant_sampling=Sampling(model.instant_sampling.temperature, model.instant_sampling.top_p),
         ),
         catalog=tuple(catalog_entries([model.catalog_model])),
+        storage=AsyncStore(paths.responses),
     )
     return build_app(endpoint, engine, api_key=api_key, host=options.host)
 
