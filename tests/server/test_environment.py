@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from sgcx.errors import LaunchFailed, UserError
-from sgcx.server import environment
+from sgcx.server import environment, installer
 from sgcx.server.engine_specs import EngineDirectory, EngineSpec
 from sgcx.server.environment import EngineStatus, InstallProgress
 from sgcx.server.install_lock import installer_at_work
@@ -179,7 +179,7 @@ def test_a_changed_lock_and_a_lost_python_make_an_engine_broken(
 
 _INSTALL_AND_STOP_IN = """
 import pathlib, sys
-from sgcx.server import environment
+from sgcx.server import environment, installer
 from sgcx.server.engine_specs import EngineSpec
 
 class NoPatches:
@@ -223,6 +223,28 @@ def test_a_disk_that_is_too_small_is_said_in_gib_before_anything_is_written(spec
         environment.install(replace(spec, minimum_free_bytes=1 << 60), engines_dir, patcher=NoPatches())
     assert refusal.value.hint is not None
     assert environment.inspect(spec, engines_dir).status is EngineStatus.ABSENT
+
+
+def test_a_half_made_engine_is_gone_before_the_disk_is_measured(
+    spec: EngineSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = EngineDirectory.of(spec, tmp_path)
+    engine.venv.mkdir(parents=True)
+    there: list[bool] = []
+    monkeypatch.setattr(installer, "check_free_space", lambda path, _: there.append(path.exists()))
+    environment.install(spec, tmp_path, patcher=NoPatches())
+    assert there == [False]
+
+
+def test_an_engine_that_another_process_has_just_finished_is_not_made_again(
+    spec: EngineSpec, engines_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = environment.inspect(spec, engines_dir)
+    looks = iter([replace(ready, status=EngineStatus.INCOMPLETE), ready])
+    monkeypatch.setattr(environment, "inspect", lambda *_: next(looks))
+    marker = EngineDirectory.of(spec, engines_dir).marker.stat().st_mtime_ns
+    assert environment.install(spec, engines_dir, patcher=NoPatches()) == ready
+    assert EngineDirectory.of(spec, engines_dir).marker.stat().st_mtime_ns == marker
 
 
 def test_an_engine_that_cannot_be_imported_is_not_ready(spec: EngineSpec, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from sgcx.errors import UserError
-from sgcx.server.ports import PortOwner, check_port, free_port, require_free_port
+from sgcx.server.ports import PortOwner, check_port, client_url, free_port, listens, require_free_port
 
 LISTENS = """
 import signal, socket
@@ -71,3 +71,24 @@ def test_a_port_taken_on_one_address_is_taken_for_all(listener: socket.socket) -
 def test_an_address_of_another_machine_is_refused(host: str) -> None:
     with pytest.raises(UserError, match=r"cannot listen on|no address of this machine"):
         check_port(host, 30000)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("::1", "http://[::1]:80"),
+        ("::", "http://[::1]:80"),
+        ("box.example", "http://box.example:80"),
+    ],
+)
+def test_where_clients_reach_a_server_that_listens_there(host: str, url: str) -> None:
+    assert client_url(host, 80) == url
+
+
+def test_whether_one_of_these_processes_listens(listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    assert listens(port, [1, os.getpid()])
+    assert not listens(port, [1])
+    assert not listens(free_port("127.0.0.1"), [os.getpid()])

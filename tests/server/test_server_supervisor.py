@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from sgcx.errors import LaunchFailed, UserError
+from sgcx.server import supervisor
 from sgcx.server.locks import hold_up_lock, is_server_locked
 from sgcx.server.process_identity import ProcessIdentity
 from sgcx.server.supervisor import (
@@ -223,6 +224,15 @@ def test_a_worker_that_overwrote_its_environment_is_found_without_record_or_anno
     handle = spawn_child(STARTS_A_WORKER_THAT_RENAMES_ITSELF)
     until(lambda: said(handle, "up"))
     assert len(survey(server_dir.parent, "one").pids) == 2
+
+
+def test_a_member_that_ends_while_it_is_looked_at_is_no_leader(
+    server_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = ProcessIdentity(2**22 + 1, 1.0)  # above the largest pid that there can be
+    monkeypatch.setattr(supervisor, "members", lambda *_: (gone,))
+    found = survey(server_dir.parent, "one")
+    assert (found.child, found.pids) == (None, (gone.pid,))
 
 
 def test_a_server_that_never_was_is_not_alive(tmp_path: Path) -> None:

@@ -51,7 +51,9 @@ def drain(*_):
     threading.Timer(1.5, os._exit, [0]).start()
 
 signal.signal(signal.SIGTERM, drain)
-Server((argv[argv.index("--host") + 1], int(argv[argv.index("--port") + 1])), Handler).serve_forever(0.01)
+server = Server((argv[argv.index("--host") + 1], int(argv[argv.index("--port") + 1])), Handler)
+print("Uvicorn running on the port", flush=True)
+server.serve_forever(0.01)
 """
 
 _SGCX = """

@@ -94,8 +94,7 @@ def test_what_was_asked_and_is_not_done_is_said_and_the_key_is_the_servers(box) 
     assert again["already_running"]
     assert again["api_key_file"] is None
     assert again["ignored_options"] == ["--host", "--port", "--context"]
-    code, said = box.sgcx("up", "rehearsal", "--port", "1")
-    assert "--port needs `sgcx down rehearsal` first" in said
+    assert "--port needs `sgcx down rehearsal` first" in box.sgcx("up", "rehearsal", "--port", "1")[1]
     assert box.up()["ignored_options"] == []
     box.sgcx("down")
     assert box.up()["ignored_options"] == []
