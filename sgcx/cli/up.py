@@ -41,7 +41,7 @@ def up(
     json: Json = False,
 ) -> None:
     """Plan, install what is missing, start the server and wait until it answers."""
-    from sgcx.cli import plan_view, render
+    from sgcx.cli import plan_view
     from sgcx.cli.prompts import confirm
     from sgcx.errors import UserError
     from sgcx.paths import Paths
@@ -66,9 +66,7 @@ def up(
         script=script,
         deadline_s=deadline,
     )
-    if no_auth and options.listen_host not in ("127.0.0.1", "localhost", "::1"):
-        where = f"{options.listen_host}:{options.listen_port}"
-        render.warn(f"without a key, everybody who reaches {where} can use this server")
+    _warn_of_no_key(options)
     if dry_run:
         plan_view.show_dry_run(plan, launch_command(plan, options, paths), as_json=json)
         return
@@ -80,6 +78,14 @@ def up(
         _stay(plan, options, paths, as_json=json)
     else:
         _show(_run(plan, options, paths, quiet=json), as_json=json)
+
+
+def _warn_of_no_key(options: UpOptions) -> None:
+    from sgcx.cli import render
+
+    if not options.authentication and options.listen_host not in ("127.0.0.1", "localhost", "::1"):
+        where = f"{options.listen_host}:{options.listen_port}"
+        render.warn(f"without a key, everybody who reaches {where} can use this server")
 
 
 def _run(plan: LaunchPlan, options: UpOptions, paths: Paths, *, quiet: bool) -> UpResult:
