@@ -11,7 +11,7 @@ from sgcx.cli.options import Json, Yes
 
 if TYPE_CHECKING:
     from sgcx.paths import Paths
-    from sgcx.planning.plan import LaunchPlan
+    from sgcx.planning.plan import LaunchPlan, Wishes
     from sgcx.workflows.up import UpOptions, UpResult
 
 
@@ -45,18 +45,14 @@ def up(
     from sgcx.cli.prompts import confirm
     from sgcx.errors import UserError
     from sgcx.paths import Paths
-    from sgcx.planning.plan import LaunchPlan, Wishes
-    from sgcx.workflows.planning import make_plan
+    from sgcx.planning.plan import Wishes
     from sgcx.workflows.up import UpOptions, launch_command
 
     if hardware is not None and not dry_run:
         raise UserError("--hardware plans for another machine", hint="Add --dry-run")
     paths = Paths.from_environment()
     wishes = Wishes(context_length=context, concurrency=concurrency, gpus=_indices(gpus))
-    planned = make_plan(profile, wishes, paths=paths, hardware_file=hardware)
-    plan = planned.outcome
-    if not isinstance(plan, LaunchPlan):
-        raise UserError(plan.message, hint=plan.hint)
+    plan = _plan(profile, wishes, paths, hardware)
     options = UpOptions(
         name=name or profile,
         host=host,
@@ -78,6 +74,17 @@ def up(
         _stay(plan, options, paths, as_json=json)
     else:
         _show(_run(plan, options, paths, quiet=json), as_json=json)
+
+
+def _plan(profile: str, wishes: Wishes, paths: Paths, hardware: Path | None) -> LaunchPlan:
+    from sgcx.errors import UserError
+    from sgcx.planning.plan import LaunchPlan
+    from sgcx.workflows.planning import make_plan
+
+    outcome = make_plan(profile, wishes, paths=paths, hardware_file=hardware).outcome
+    if not isinstance(outcome, LaunchPlan):
+        raise UserError(outcome.message, hint=outcome.hint)
+    return outcome
 
 
 def _warn_of_no_key(options: UpOptions) -> None:

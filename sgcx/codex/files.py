@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import stat
-import tempfile
 from pathlib import Path
 
+from sgcx.atomic_write import sync_directory, write_atomically
 from sgcx.errors import UserError
 
 PRIVATE_MODE = 0o600
@@ -45,23 +44,11 @@ def private_mode(existing: int | None) -> int:
 
 
 def replace_file(path: Path, content: bytes, *, mode: int) -> None:
-    """Write beside the file, flush to disk, rename over it. A crash leaves the old file or the new one."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        write_atomically(path, content, mode=mode)
     except OSError as error:
         raise _cannot_write(path, error) from error
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            os.fchmod(stream.fileno(), mode)
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
-    _flush_directory(path.parent)
 
 
 def remove_file(path: Path) -> None:
@@ -69,16 +56,7 @@ def remove_file(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise _cannot_write(path, error) from error
-    _flush_directory(path.parent)
-
-
-def _flush_directory(path: Path) -> None:
-    """The rename itself is durable only when the directory is."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(path.parent)
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:

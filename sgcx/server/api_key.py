@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from sgcx.atomic_write import write_atomically
 from sgcx.errors import UserError
-from sgcx.server.atomic_write import write_atomically
 
 
 def ensure_api_key(path: Path) -> str:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sgcx.server.atomic_write import write_atomically
+from sgcx.atomic_write import write_atomically
 from sgcx.server.engine_specs import EngineDirectory, EngineSpec
 
 _BLOCK_BYTES = 512

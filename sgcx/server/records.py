@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from sgcx.atomic_write import write_atomically
 from sgcx.errors import UserError
-from sgcx.server.atomic_write import write_atomically
 from sgcx.server.process_identity import ProcessIdentity
 
 FORMAT = 1

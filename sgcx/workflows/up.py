@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import httpx
 
+from sgcx.atomic_write import write_atomically
 from sgcx.codex.catalog import catalog_entries
 from sgcx.dialects.deepseek_r1 import chat_template_path
 from sgcx.errors import LaunchFailed, SgcxError, UserError
@@ -20,7 +21,6 @@ from sgcx.planning.plan import LaunchPlan
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.rehearsal.rules import SCRIPT_VARIABLE
 from sgcx.server.api_key import ensure_api_key
-from sgcx.server.atomic_write import write_atomically
 from sgcx.server.child_config import CONFIG_NAME, ChildConfig, load_child_config
 from sgcx.server.install_progress import InstallProgress
 from sgcx.server.launch_progress import LaunchFacts, StageChange

@@ -7,14 +7,13 @@ pip's RECORD keeps the published hashes; `is_patched_file` tells a verifier whic
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, combinations
 from pathlib import Path
 from typing import Literal
 
+from sgcx.atomic_write import write_atomically
 from sgcx.engines.patches.installation import SglangInstallation
 from sgcx.engines.patches.registry import PATCHES, Patch, patches_for
 from sgcx.engines.patches.unified_diff import DiffMismatch, put_in, take_out
@@ -77,7 +76,7 @@ def export(directory: Path, sglang_version: str) -> list[Path]:
     paths = []
     for patch in patches_for(sglang_version):
         path = directory / f"{patch.name}.patch"
-        _write_atomically(path, patch.text.encode("utf-8"), mode=0o644)
+        write_atomically(path, patch.text.encode("utf-8"), mode=0o644)
         paths.append(path)
     return paths
 
@@ -147,24 +146,10 @@ def _without(content: bytes, applied: tuple[Patch, ...]) -> str | None:
 
 def _write(file: _PatchedFile, names: frozenset[str]) -> None:
     edits = [edit for patch in file.patches if patch.name in names for edit in patch.edits]
-    _write_atomically(file.path, put_in(file.published, edits).encode("utf-8"), mode=file.path.stat().st_mode & 0o777)
+    write_atomically(file.path, put_in(file.published, edits).encode("utf-8"), mode=file.path.stat().st_mode & 0o777)
     # Compiled copies are recognised by time and size; removing them leaves nothing to recognise.
     for compiled in (file.path.parent / "__pycache__").glob(f"{file.path.stem}.*.pyc"):
         compiled.unlink(missing_ok=True)
-
-
-def _write_atomically(path: Path, data: bytes, *, mode: int) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            os.fchmod(stream.fileno(), mode)
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _sha256(data: bytes) -> str:
