@@ -29,7 +29,7 @@ def run() -> None:
     except SgcxError as error:
         from sgcx.cli.render import render_error
 
-        render_error(error, as_json="--json" in sys.argv[1:])
+        render_error(error, as_json="--json" in sys.argv[1:] and sys.argv[1:2] != ["codex"])
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted\n")

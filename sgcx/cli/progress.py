@@ -80,13 +80,6 @@ class LaunchDisplay:
         bars.update(self._task, total=1, completed=1, detail="")
 
 
-def _bars(console: Console) -> Progress:
-    detail = TextColumn("{task.fields[detail]}")
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn(), detail, console=console
-    )
-
-
 def _detail(progress: InstallProgress) -> str:
     if progress.bytes_total:
         return f"{progress.detail}  {progress.bytes_done // _MIB}/{progress.bytes_total // _MIB} MiB"

@@ -110,6 +110,7 @@ class _Responses:
             new_id=new_id,
             now=lambda: int(time()),
             limited=request.max_output_tokens is not None,
+            max_tool_calls=None if request.parallel_tool_calls else 1,
         )
         batches = turn.kept(events(generation, stream, request_id=request_id))
         headers = {"x-request-id": request_id, **_ignored_header(request.ignored, request_id)}

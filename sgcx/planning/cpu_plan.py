@@ -62,7 +62,7 @@ def _size_decisions(context_length: int, max_total_tokens: int, max_running_requ
         Decision("max_queued_requests", 4 * max_running_requests, "overload is answered with 503 at once"),
         Decision("schedule_policy", "lpm", "as on a GPU: longest cached prefix first"),
         Decision("enable_cache_report", True, "usage then says how many prompt tokens came from the cache"),
-        Decision("enable_metrics", True, "/metrics for Prometheus and for `sgcx status`"),
+        Decision("enable_metrics", True, "/metrics for Prometheus"),
     )
 
 

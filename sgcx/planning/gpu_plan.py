@@ -113,7 +113,7 @@ def _traffic_decisions(max_running_requests: int) -> tuple[Decision, ...]:
             "requests with the longest cached prefix first: Codex sends its whole history each turn",
         ),
         Decision("enable_cache_report", True, "usage then says how many prompt tokens came from the cache"),
-        Decision("enable_metrics", True, "/metrics for Prometheus and for `sgcx status`"),
+        Decision("enable_metrics", True, "/metrics for Prometheus"),
     )
 
 

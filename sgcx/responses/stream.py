@@ -59,6 +59,8 @@ class ResponseStream:
     """Unix time in seconds."""
     limited: bool = False
     """The client set `max_output_tokens`, so running out of tokens is its own limit, not the context's."""
+    max_tool_calls: int | None = None
+    """What the model does after so many calls is left out: 1 where the client wants no parallel calls."""
     state: Literal["idle", "streaming", "closed"] = field(default="idle", init=False)
     status: ResponseStatus = field(default="in_progress", init=False)
     usage: Usage | None = field(default=None, init=False)
@@ -66,6 +68,7 @@ class ResponseStream:
     _open: OutputItem | None = field(default=None, init=False)
     _output: list[JsonObject] = field(default_factory=list, init=False)
     _sequence: int = field(default=0, init=False)
+    _calls: int = field(default=0, init=False)
 
     def start(self) -> list[Event]:
         if self.state != "idle":
@@ -81,6 +84,8 @@ class ResponseStream:
     def feed(self, delta: EngineDelta) -> list[Event]:
         if self.state != "streaming":
             raise StreamProtocolError(f"{type(delta).__name__} while {self.state}")
+        if self._has_all_calls and not isinstance(delta, Finished | Failed):
+            return []
         match delta:
             case ReasoningDelta(text):
                 return self._append(ReasoningItem, "rs", text)
@@ -92,6 +97,7 @@ class ResponseStream:
                 return self._append_arguments(text)
             case ToolCallFinished():
                 self._open_call()
+                self._calls += 1
                 return self._close("completed")
             case Finished():
                 return self._finish(delta)
@@ -118,7 +124,7 @@ class ResponseStream:
     def _finish(self, finished: Finished) -> list[Event]:
         self.usage = finished.usage
         cut_call = isinstance(self._open, FunctionCallItem | CustomToolCallItem)
-        if finished.reason == "stop":
+        if finished.reason == "stop" or self._has_all_calls:
             return self._unfinished_call() or self._stop()
         if not self.limited:
             # The context is full. Clients compact on this code; `incomplete` would end their turn instead.
@@ -127,6 +133,10 @@ class ResponseStream:
             self._open = None
         details: JsonObject = {"reason": "max_output_tokens"}
         return [*self._close("incomplete"), self._end("response.incomplete", "incomplete", incomplete_details=details)]
+
+    @property
+    def _has_all_calls(self) -> bool:
+        return self.max_tool_calls is not None and self._calls >= self.max_tool_calls
 
     def _stop(self) -> list[Event]:
         emitted = self._close("completed")

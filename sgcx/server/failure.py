@@ -76,7 +76,7 @@ _OUT_OF_MEMORY = re.compile(
 _LIBRARY_HINTS = {
     "libnuma": "install it: `apt install libnuma1` or `dnf install numactl-libs`",
     "libcuda": "install the NVIDIA driver, or give the container access to the GPUs (`--gpus all`)",
-    "libnvrtc": "reinstall the engine with `sgcx engine install`: its CUDA libraries are incomplete",
+    "libnvrtc": "repair the engine with `sgcx engine repair`: its CUDA libraries are incomplete",
 }
 
 # The first rule that matches wins: the specific before the general, the cause before what it leads to.
@@ -97,7 +97,7 @@ _RULES = (
         FailureCause.KV_CACHE_TOO_SMALL,
         r"Not enough memory\. Please try to increase --mem-fraction-static",
         "the weights leave no room for the KV cache within mem_fraction_static",
-        "free GPU memory, use more GPUs, or raise `mem_fraction_static` in the profile",
+        "free GPU memory, give it more GPUs with `--gpus`, or ask for less with `--context` and `--concurrency`",
     ),
     _rule(
         FailureCause.GPU_MEMORY_UNBALANCED,
@@ -124,20 +124,20 @@ _RULES = (
         r"|cudaErrorInsufficientDriver|unsupported display driver / cuda driver combination"
         r"|the provided PTX was compiled with an unsupported toolchain",
         "the NVIDIA driver is too old for this engine's CUDA",
-        "update the NVIDIA driver, or install an engine for its CUDA version; `sgcx doctor` shows both",
+        "update the NVIDIA driver; `sgcx doctor` shows which one this engine needs",
     ),
     _rule(
         FailureCause.KERNELS_NOT_LOADABLE,
         r"ImportError:.*(?:sgl_kernel|common_ops)|\[sgl_kernel\] CRITICAL|Failed to load sgl_kernel"
         r"|No module named '(?:sgl_kernel|sglang_kernel)",
         "SGLang's GPU kernels (sgl_kernel) cannot be loaded",
-        "reinstall the engine with `sgcx engine install`: its packages do not fit each other or this GPU",
+        "repair the engine with `sgcx engine repair`: its packages do not fit each other or this GPU",
     ),
     _rule(
         FailureCause.MISSING_LIBRARY,
         r"(?P<library>lib[\w+.-]+\.so[\d.]*): cannot open shared object file",
         "the system library {library} is missing",
-        "install the package that provides it; `sgcx doctor` checks for it",
+        "install the package that provides it",
     ),
     _rule(
         FailureCause.CUDA_UNAVAILABLE,
@@ -158,7 +158,7 @@ _RULES = (
         r"ValueError: .*User-specified context_length \((?P<wanted>\d+)\) is greater than the derived context_length"
         r" \((?P<limit>\d+)\)",
         "context_length {wanted} is more than the {limit} tokens that the model allows",
-        "lower `context_length`",
+        "ask for less with `--context`",
     ),
     _rule(
         FailureCause.REMOTE_CODE_NOT_TRUSTED,
@@ -179,7 +179,7 @@ _RULES = (
         r"|is not a local folder and is not a valid model identifier"
         r"|Cannot find any model weights|does not appear to have a file named|no file named config\.json",
         "there is no such model: neither a complete folder on this machine nor a repository on the hub",
-        "check `model_path` in the profile and that its download is complete",
+        "check `source.repository` in the profile, and that its download is complete",
     ),
     _rule(
         FailureCause.NETWORK_UNREACHABLE,
@@ -201,7 +201,7 @@ _RULES = (
         r"watchdog timeout \((?!.*soft=True)|TCPStore.*timed? ?out|monitoredBarrier"
         r"|ranks? .*(?:failed to pass|timed out)",
         "the engine made no progress for longer than its watchdog allows",
-        "raise `watchdog_timeout` and `dist_timeout` in the profile if the disk is slow; else report the log",
+        "start it again: the weights may be in memory now; if it happens again, the log says where it stood",
     ),
     _rule(
         FailureCause.COMMUNICATION_FAILED,
@@ -221,7 +221,7 @@ _RULES = (
         FailureCause.IMPORT_FAILED,
         r"(?P<detail>(?:ModuleNotFoundError|ImportError): .*)",
         "the engine's environment is incomplete: {detail}",
-        "repair it with `sgcx engine install`",
+        "repair it with `sgcx engine repair`",
     ),
 )
 
@@ -283,7 +283,7 @@ def _out_of_gpu_memory(lines: Sequence[str]) -> Failure | None:
         return Failure(
             FailureCause.GPU_MEMORY_GRAPHS,
             f"the GPU ran out of memory while CUDA graphs were captured{missing}",
-            "lower `mem_fraction_static` or `cuda_graph_max_bs` in the profile, and end other processes on the GPU",
+            "end other processes on the GPU, or ask for less with `--concurrency`",
         )
     if _last(_LOADED, before) < 0:
         return Failure(
@@ -294,7 +294,7 @@ def _out_of_gpu_memory(lines: Sequence[str]) -> Failure | None:
     return Failure(
         FailureCause.GPU_MEMORY,
         f"the GPU ran out of memory{missing}",
-        "lower `mem_fraction_static`, `chunked_prefill_size` or `max_running_requests` in the profile",
+        "end other processes on the GPU, or ask for less with `--context` and `--concurrency`",
     )
 
 

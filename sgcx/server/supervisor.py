@@ -205,7 +205,7 @@ def _launch(
     except OSError as error:
         raise LaunchFailed(
             f"{command[0]} could not be started: {error.strerror or error}",
-            hint="the engine's environment may be damaged: reinstall it with `sgcx engine install`",
+            hint="the engine's environment may be damaged: mend it with `sgcx engine repair`",
             log_path=str(log_path),
         ) from error
     finally:

@@ -68,7 +68,7 @@ SHORT = {
 GRAMMAR = re.compile(r"^CP(AK?D+E+I)*(AK?D*)?[TUF]$")
 
 
-def make_stream(*, limited=False):
+def make_stream(*, limited=False, max_tool_calls=None):
     numbers = itertools.count(1)
     return ResponseStream(
         response_id="resp_1",
@@ -78,6 +78,7 @@ def make_stream(*, limited=False):
         new_id=lambda prefix: f"{prefix}_{next(numbers)}",
         now=lambda: 1_700_000_000,
         limited=limited,
+        max_tool_calls=max_tool_calls,
     )
 
 
@@ -187,6 +188,20 @@ def test_a_call_that_was_cut_off_is_never_announced_as_done(end, limited):
     assert "response.function_call_arguments.done" not in kinds
     assert emitted[-1]["response"]["output"] == []
     assert kinds[-1] in ("response.failed", "response.incomplete")
+
+
+@pytest.mark.parametrize("reason", ["stop", "length"])
+def test_a_client_that_wants_no_parallel_calls_gets_one(reason):
+    stream = make_stream(max_tool_calls=1)
+    emitted = stream.start()
+    for name in ("shell", "apply_patch"):
+        for delta in (ToolCallStarted(name), ToolCallArguments("{}"), ToolCallFinished()):
+            emitted += stream.feed(delta)
+    emitted += stream.feed(TextDelta("and more"))
+    emitted += stream.feed(Finished(reason, USAGE))
+    assert GRAMMAR.match("".join(SHORT[event["type"]] for event in emitted))
+    assert [item["name"] for item in emitted[-1]["response"]["output"]] == ["shell"]
+    assert emitted[-1]["response"]["status"] == "completed"
 
 
 def test_running_out_of_the_clients_own_limit_is_incomplete():

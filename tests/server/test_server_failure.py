@@ -110,7 +110,7 @@ def test_messages_name_the_thing_at_fault() -> None:
     assert "2.50 GiB" in classify([OOM], -9).message
     library = classify(["OSError: libnvrtc.so.12: cannot open shared object file"], 1)
     assert "libnvrtc.so.12" in library.message
-    assert "sgcx engine install" in library.hint
+    assert "sgcx engine repair" in library.hint
 
 
 def test_what_a_healthy_server_logs_is_no_failure() -> None:
