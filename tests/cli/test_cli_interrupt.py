@@ -8,13 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from signals import as_from_a_terminal
+
 from sgcx.server.records import ServerRecord
 from sgcx.server.supervisor import Alive, liveness
-
-
-def as_from_a_terminal() -> None:
-    """A shell starts its background jobs with SIGINT ignored, and the tests may be one."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_an_interrupt_while_following_a_log(home: Path, live_server: ServerRecord) -> None:

@@ -10,6 +10,7 @@ import httpx
 import openai
 import pytest
 from chat_upstream import DONE, call, chunk, nobody_there, played, running, usage
+from signals import as_from_a_terminal
 
 from sgcx.errors import UserError
 from sgcx.paths import Paths
@@ -263,6 +264,7 @@ def test_the_command_serves_until_ctrl_c(tmp_path):
             stderr=subprocess.PIPE,
             text=True,
             env={"SGCX_HOME": str(tmp_path), "PATH": ""},
+            preexec_fn=as_from_a_terminal,
         )
         try:
             assert process.stdout.readline() == "{\n"

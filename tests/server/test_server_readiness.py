@@ -143,7 +143,7 @@ def test_a_child_that_ends_is_explained_with_its_last_lines(spawn_child: SpawnCh
     handle = spawn_child(replay("kv_cache_too_small.log", end))
     with pytest.raises(LaunchFailed, match="no room for the KV cache") as caught:
         wait_ready(handle, log_path=handle.log_path, health=lambda: False, deadline_s=30, poll_interval_s=0.01)
-    assert caught.value.hint is not None and "mem_fraction_static" in caught.value.hint
+    assert caught.value.hint is not None and "--context" in caught.value.hint
     assert len(caught.value.log_tail) == 20
     assert caught.value.log_tail[-1] == "key ***"
     assert caught.value.log_path == str(handle.log_path)

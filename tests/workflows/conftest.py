@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from signals import as_from_a_terminal
 
 from sgcx.server.supervisor import stop, survey
 
@@ -120,11 +120,6 @@ class Box:
 
 def _first_json(said: str, opening: str) -> Any:
     return json.JSONDecoder().raw_decode(said[said.index(opening) :])[0]
-
-
-def as_from_a_terminal() -> None:
-    """A shell starts its background jobs with SIGINT ignored, and the tests may be one."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
