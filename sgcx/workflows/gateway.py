@@ -25,7 +25,7 @@ from sgcx.planning.profile import Dialect as DialectName
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.prompt import Sampling, ServedModel
 from sgcx.server.api_key import ensure_api_key
-from sgcx.server.ports import free_port, require_free_port
+from sgcx.server.ports import client_url, free_port, require_free_port
 from sgcx.store.async_store import AsyncStore
 from sgcx.workflows.gateway_model import GatewayModel, describe_model
 from sgcx.workflows.gateway_upstream import UpstreamModel, discover, normalize_url
@@ -82,7 +82,7 @@ def prepare_gateway(options: GatewayOptions, paths: Paths) -> Gateway:
     api_key = ensure_api_key(paths.api_key) if options.authentication else None
     return Gateway(
         app=_app(options, found, model, paths, upstream_key=upstream_key, api_key=api_key),
-        base_url=f"http://{_reachable(options.host)}:{port}/v1",
+        base_url=f"{client_url(options.host, port)}/v1",
         host=options.host,
         port=port,
         upstream=found,
@@ -153,9 +153,3 @@ def _upstream_key(file: Path | None) -> str | None:
     if not key or not key.isascii() or not key.isprintable():
         raise UserError(f"The upstream's key file {file} holds no key", hint="It must be one line of printable ASCII")
     return key
-
-
-def _reachable(host: str) -> str:
-    """A server on all interfaces is reached here through the loopback."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"[{shown}]" if ":" in shown else shown

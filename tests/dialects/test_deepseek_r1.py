@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from reading import read_all
 
 from sgcx.dialects.deepseek_r1 import DeepSeekR1, DeepSeekReader, chat_template_path
 from sgcx.dialects.turns import IMAGE_NOTE
-from sgcx.responses.deltas import ReasoningDelta, TextDelta, ToolCallArguments, ToolCallFinished, ToolCallStarted
+from sgcx.responses.deltas import ReasoningDelta, TextDelta, ToolCallArguments
 from sgcx.responses.items import (
     CustomToolCall,
     FunctionCall,
@@ -31,29 +32,7 @@ def called(name, arguments):
 
 
 def read(pieces, *, reasoning=True):
-    """Deltas with neighbouring pieces of one kind joined: ("r"|"t"|"a", text), ("call", name), ("end",)."""
-    reader = DeepSeekReader(reasoning=reasoning)
-    deltas = [delta for piece in pieces for delta in reader.feed(piece)] + reader.finish()
-    joined = []
-    for delta in deltas:
-        match delta:
-            case ReasoningDelta(text):
-                kind = "r"
-            case TextDelta(text):
-                kind = "t"
-            case ToolCallArguments(text):
-                kind = "a"
-            case ToolCallStarted(name):
-                joined.append(("call", name))
-                continue
-            case ToolCallFinished():
-                joined.append(("end",))
-                continue
-        if joined and joined[-1][0] == kind:
-            joined[-1] = (kind, joined[-1][1] + text)
-        else:
-            joined.append((kind, text))
-    return joined
+    return read_all(DeepSeekReader(reasoning=reasoning), pieces)
 
 
 LS = [("call", "shell"), ("a", '{"cmd": "ls"}'), ("end",)]

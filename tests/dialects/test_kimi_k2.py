@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import read_all
 
 from sgcx.dialects.kimi_k2 import KimiK2, KimiReader, tool_name
 from sgcx.dialects.turns import IMAGE_NOTE
-from sgcx.responses.deltas import ReasoningDelta, TextDelta, ToolCallArguments, ToolCallFinished, ToolCallStarted
+from sgcx.responses.deltas import ReasoningDelta, TextDelta
 from sgcx.responses.items import (
     CustomToolCall,
     FunctionCall,
@@ -25,29 +26,7 @@ TWO_CALLS = SECTION.format(CALL.format("functions.shell:0", '{"cmd": "ls"}') + C
 
 
 def read(pieces, *, reasoning=True):
-    """Deltas with neighbouring pieces of one kind joined: ("r"|"t"|"a", text), ("call", name), ("end",)."""
-    reader = KimiReader(reasoning=reasoning)
-    deltas = [delta for piece in pieces for delta in reader.feed(piece)] + reader.finish()
-    joined = []
-    for delta in deltas:
-        match delta:
-            case ReasoningDelta(text):
-                kind = "r"
-            case TextDelta(text):
-                kind = "t"
-            case ToolCallArguments(text):
-                kind = "a"
-            case ToolCallStarted(name):
-                joined.append(("call", name))
-                continue
-            case ToolCallFinished():
-                joined.append(("end",))
-                continue
-        if joined and joined[-1][0] == kind:
-            joined[-1] = (kind, joined[-1][1] + text)
-        else:
-            joined.append((kind, text))
-    return joined
+    return read_all(KimiReader(reasoning=reasoning), pieces)
 
 
 CASES = {
