@@ -28,15 +28,9 @@ from sgcx.responses.deltas import (
     Usage,
 )
 from sgcx.responses.events import Event, ResponseEventType
-from sgcx.responses.output import (
-    CustomToolCallItem,
-    FunctionCallItem,
-    ItemStatus,
-    MessageItem,
-    OutputItem,
-    ReasoningItem,
-)
-from sgcx.responses.tools import CustomTool, ToolTable
+from sgcx.responses.output import ItemStatus, MessageItem, OutputItem, ReasoningItem
+from sgcx.responses.output_calls import CallItem, call_item
+from sgcx.responses.tools import ToolTable
 from sgcx.responses.wire import JsonObject, JsonValue
 
 ResponseStatus = Literal["in_progress", "completed", "incomplete", "failed"]
@@ -92,7 +86,10 @@ class ResponseStream:
             case TextDelta(text):
                 return self._append(MessageItem, "msg", text)
             case ToolCallStarted(name):
-                return self._unfinished_call() or [*self._close("completed"), *self._open_item(self._call(name))]
+                return self._unfinished_call() or [
+                    *self._close("completed"),
+                    *self._open_item(call_item(name, self.tools, self.new_id)),
+                ]
             case ToolCallArguments(text):
                 return self._append_arguments(text)
             case ToolCallFinished():
@@ -123,7 +120,7 @@ class ResponseStream:
 
     def _finish(self, finished: Finished) -> list[Event]:
         self.usage = finished.usage
-        cut_call = isinstance(self._open, FunctionCallItem | CustomToolCallItem)
+        cut_call = isinstance(self._open, CallItem)
         if finished.reason == "stop" or self._has_all_calls:
             return self._unfinished_call() or self._stop()
         if not self.limited:
@@ -147,7 +144,7 @@ class ResponseStream:
 
     def _unfinished_call(self) -> list[Event]:
         """Whatever follows a call that the model did not close, the call must not be executed."""
-        if isinstance(self._open, FunctionCallItem | CustomToolCallItem):
+        if isinstance(self._open, CallItem):
             return self._fail("server_error", "The model ended or went on inside a tool call")
         return []
 
@@ -157,14 +154,8 @@ class ResponseStream:
 
     # building blocks
 
-    def _call(self, written: str) -> FunctionCallItem | CustomToolCallItem:
-        tool = self.tools.resolve(written)
-        if isinstance(tool, CustomTool):
-            return CustomToolCallItem(self.new_id("ctc"), self.new_id("call"), tool)
-        return FunctionCallItem(self.new_id("fc"), self.new_id("call"), tool.name if tool else written, tool)
-
-    def _open_call(self) -> FunctionCallItem | CustomToolCallItem:
-        if not isinstance(self._open, FunctionCallItem | CustomToolCallItem):
+    def _open_call(self) -> CallItem:
+        if not isinstance(self._open, CallItem):
             raise StreamProtocolError("no tool call is open")
         return self._open
 
