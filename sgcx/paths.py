@@ -45,6 +45,11 @@ class Paths:
         return self.state / "responses.sqlite3"
 
     @property
+    def sealing_key(self) -> Path:
+        """Opens what clients carry for us sealed; one for all servers, so that a conversation outlives each of them."""
+        return self.state / "sealing-key"
+
+    @property
     def user_profiles(self) -> Path:
         return self.config / "profiles"
 

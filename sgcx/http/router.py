@@ -25,6 +25,7 @@ from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import Engine
 from sgcx.responses.prompt import ServedModel, build_engine_request
 from sgcx.responses.request import ResponsesRequest, parse_request
+from sgcx.responses.seal import Seal
 from sgcx.responses.storage import Storage
 from sgcx.responses.stream import ResponseStream
 from sgcx.responses.wire import JsonObject, JsonValue
@@ -49,6 +50,8 @@ class Endpoint:
     """The model's entries in Codex's own catalog format."""
     storage: Storage | None = None
     """None: nothing is kept, and what would need it is refused."""
+    seal: Seal | None = None
+    """None: nothing is sealed, and no blob opens."""
     heartbeat_s: float = 10.0
     peek_s: float = 2.0
 

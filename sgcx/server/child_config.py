@@ -35,6 +35,8 @@ class ChildConfig:
     heartbeat_s: float = 10.0
     store_path: str | None = None
     """Where responses and conversations are kept that clients want kept; None keeps nothing."""
+    sealing_key_path: str | None = None
+    """The key of what clients carry for us sealed; None seals nothing."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1)

@@ -19,8 +19,10 @@ from sgcx.planning.profile import Dialect as DialectName
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import Engine
 from sgcx.responses.prompt import Sampling, ServedModel
+from sgcx.responses.seal import Seal
 from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig, load_child_config
 from sgcx.store.async_store import AsyncStore
+from sgcx.store.sealing import AesGcmSeal, ensure_sealing_key
 
 _DIALECTS: dict[DialectName, Dialect] = {"kimi_k2": KimiK2(), "deepseek_r1": DeepSeekR1()}
 
@@ -44,8 +46,15 @@ def build_endpoint(config: ChildConfig) -> Endpoint:
         ),
         catalog=config.catalog,
         storage=None if config.store_path is None else AsyncStore(Path(config.store_path)),
+        seal=_seal(config),
         heartbeat_s=config.heartbeat_s,
     )
+
+
+def _seal(config: ChildConfig) -> Seal | None:
+    if config.sealing_key_path is None:
+        return None
+    return AesGcmSeal(ensure_sealing_key(Path(config.sealing_key_path)), model=config.served_model_name)
 
 
 router = create_router(build_endpoint(load_child_config(Path(os.environ[CONFIG_VARIABLE]))))

@@ -27,6 +27,7 @@ from sgcx.responses.prompt import Sampling, ServedModel
 from sgcx.server.api_key import ensure_api_key
 from sgcx.server.ports import client_url, free_port, require_free_port
 from sgcx.store.async_store import AsyncStore
+from sgcx.store.sealing import AesGcmSeal, ensure_sealing_key
 from sgcx.workflows.gateway_model import GatewayModel, describe_model
 from sgcx.workflows.gateway_upstream import UpstreamModel, discover, normalize_url
 
@@ -126,6 +127,7 @@ def _app(
         ),
         catalog=tuple(catalog_entries([model.catalog_model])),
         storage=AsyncStore(paths.responses),
+        seal=AesGcmSeal(ensure_sealing_key(paths.sealing_key), model=model.name),
     )
     return build_app(endpoint, engine, api_key=api_key, host=options.host)
 

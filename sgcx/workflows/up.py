@@ -291,6 +291,7 @@ def _child_config(plan: LaunchPlan, command: LaunchCommand, paths: Paths, option
         instant_top_p=instant.top_p,
         api_key_path=str(paths.api_key) if options.authentication else None,
         store_path=str(paths.responses),
+        sealing_key_path=str(paths.sealing_key),
         catalog=tuple(catalog),
     )
 
