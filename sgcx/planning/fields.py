@@ -24,7 +24,7 @@ class Fields:
     def of(cls, value: object, origin: str, prefix: str = "") -> Fields:
         if not isinstance(value, dict):
             where = f"`{prefix.rstrip('.')}`" if prefix else "the file"
-            raise UserError(f"{origin}: {where} must be a table, not {_kind(value)}")
+            raise UserError(f"{origin}: {where} must be a table, not {kind_of(value)}")
         return cls({str(key): item for key, item in value.items()}, origin, prefix)
 
     def has(self, key: str) -> bool:
@@ -56,9 +56,9 @@ class Fields:
         return tuple(str(item) for item in items)
 
     def choice(self, key: str, allowed: tuple[str, ...]) -> str:
-        value = self._take(key, _one_of(allowed))
+        value = self._take(key, one_of(allowed))
         if value not in allowed:
-            raise self.error(key, _one_of(allowed), value)
+            raise self.error(key, one_of(allowed), value)
         return str(value)
 
     def flag(self, key: str, default: bool | None = None) -> bool:
@@ -100,7 +100,7 @@ class Fields:
                 raise UserError(f"{self.origin}: unknown key `{self.prefix}{key}`", hint=hint)
 
     def error(self, key: str, wanted: str, value: object) -> UserError:
-        return UserError(f"{self.origin}: `{self.prefix}{key}` must be {wanted}, not {_kind(value)}")
+        return UserError(f"{self.origin}: `{self.prefix}{key}` must be {wanted}, not {kind_of(value)}")
 
     def _allowed_keys(self) -> str:
         return f"Keys allowed here: {', '.join(sorted(self._known))}"
@@ -117,11 +117,12 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _one_of(allowed: tuple[str, ...]) -> str:
+def one_of(allowed: tuple[object, ...]) -> str:
     return "one of " + ", ".join(f'"{item}"' for item in allowed)
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """For an error that says what stands where something else belongs."""
     match value:
         case bool():
             return str(value).lower()

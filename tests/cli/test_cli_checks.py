@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from recorded_machines import recorded_machine
 
 from sgcx.engines.patches import PatchStatus
 from sgcx.errors import UserError
 from sgcx.hardware.memory_limit import memory_limit_bytes
 from sgcx.planning.profile import Profile
-from sgcx.planning.snapshot import HardwareSnapshot, parse_snapshot
 from sgcx.profiles import list_profiles
 from sgcx.server.environment import EngineState, EngineStatus, find_spec
 from sgcx.server.ports import PortOwner
@@ -35,13 +34,13 @@ ABSENT = EngineState(CUDA, EngineStatus.ABSENT, "it is not installed", Path("/da
 
 
 def test_a_new_enough_driver_is_fine_and_an_old_one_fails() -> None:
-    assert check_driver(_machine("8xH200")).status is Status.OK
-    old = check_driver(_machine("old_driver"))
+    assert check_driver(recorded_machine("8xH200")).status is Status.OK
+    old = check_driver(recorded_machine("old_driver"))
     assert (old.status, old.why) == (Status.FAIL, "CUDA 12 needs 525.60.13 or later")
 
 
 def test_gpus_that_others_use_are_a_warning_and_our_own_are_not() -> None:
-    machine = _machine("8xH200")
+    machine = recorded_machine("8xH200")
     busy = replace(machine.gpus[1], used_bytes=20 * GIB)
     machine = replace(machine, gpus=(machine.gpus[0], busy))
     assert [check.status for check in check_gpus(machine, frozenset())] == [Status.OK, Status.WARN]
@@ -49,7 +48,7 @@ def test_gpus_that_others_use_are_a_warning_and_our_own_are_not() -> None:
 
 
 def test_a_gpu_that_cannot_be_read_is_a_warning() -> None:
-    machine = replace(_machine("8xH200"), gpu_note="GPU 8 is left out: lost")
+    machine = replace(recorded_machine("8xH200"), gpu_note="GPU 8 is left out: lost")
     assert next(iter(check_gpus(machine, frozenset()))).status is Status.WARN
 
 
@@ -81,7 +80,7 @@ def test_weights_lie_where_the_hub_client_keeps_them(environment: dict[str, str]
 
 
 def test_a_tight_memory_limit_is_a_warning_unless_a_server_has_its_memory_already() -> None:
-    machine = _machine("cpu_only")
+    machine = recorded_machine("cpu_only")
     assert check_memory(machine, None, server_runs=False).status is Status.OK
     tight = check_memory(machine, GIB, server_runs=False)
     assert tight.status is Status.WARN
@@ -161,8 +160,3 @@ def test_the_memory_limit_of_a_version_1_control_group(tmp_path: Path) -> None:
     (tmp_path / "memory" / "memory.limit_in_bytes").write_text("9223372036854771712\n")
     (tmp_path / "memory" / "job" / "memory.limit_in_bytes").write_text(f"{4 * GIB}\n")
     assert memory_limit_bytes(tmp_path, own) == 4 * GIB
-
-
-def _machine(name: str) -> HardwareSnapshot:
-    path = Path(__file__).parents[1] / "planning" / "hardware" / f"{name}.json"
-    return parse_snapshot(json.loads(path.read_text()))

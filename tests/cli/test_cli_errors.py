@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from cli_runner import Said, Sgcx
 from inline_snapshot import snapshot
-
-HARDWARE = Path(__file__).parents[1] / "planning" / "hardware"
+from recorded_machines import machine_file
 
 
 def test_an_unknown_profile_names_its_neighbours(sgcx: Sgcx) -> None:
@@ -52,7 +51,7 @@ hint: This machine can serve rehearsal; kimi-k2.6 fits on 4× B300 or 8× H200 o
 
 
 def test_a_recorded_machine_that_is_too_small_is_refused(sgcx: Sgcx) -> None:
-    hardware = str(HARDWARE / "1xRTX_4090.json")
+    hardware = str(machine_file("1xRTX_4090"))
     assert sgcx("up", "kimi-k2.6", "--dry-run", "--hardware", hardware) == snapshot(
         Said(
             exit_code=2,
@@ -67,7 +66,7 @@ hint: This machine can serve r1-0528-qwen3-8b, r1-distill-llama-8b, r1-distill-q
 
 
 def test_a_recorded_machine_cannot_be_started(sgcx: Sgcx) -> None:
-    assert sgcx("up", "kimi-k2.6", "--hardware", str(HARDWARE / "8xH200.json")) == snapshot(
+    assert sgcx("up", "kimi-k2.6", "--hardware", str(machine_file("8xH200"))) == snapshot(
         Said(
             exit_code=2,
             stdout="",

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from cli_runner import Sgcx
+from recorded_machines import machine_file
 
-HARDWARE = str(Path(__file__).parents[1] / "planning" / "hardware" / "8xH200.json")
+HARDWARE = str(machine_file("8xH200"))
 
 
 def test_a_dry_run_shows_plan_arguments_and_environment(sgcx: Sgcx, home: Path) -> None:

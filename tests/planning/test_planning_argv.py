@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from recorded_machines import recorded_machine
 
 from sgcx.planning.argv import build_argv, build_environment
 from sgcx.planning.plan import LaunchPlan, Wishes
 from sgcx.planning.planner import plan
-from sgcx.planning.snapshot import parse_snapshot
 from sgcx.profiles import load_profile
 
 
 def launch_plan(machine: str, profile: str) -> LaunchPlan:
-    path = Path(__file__).parent / "hardware" / f"{machine}.json"
-    snapshot = parse_snapshot(json.loads(path.read_text()))
-    result = plan(snapshot, load_profile(profile, Path("/nonexistent")), Wishes())
+    result = plan(recorded_machine(machine), load_profile(profile, Path("/nonexistent")), Wishes())
     assert isinstance(result, LaunchPlan)
     return result
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from recorded_machines import recorded_machine
 
 from sgcx.errors import UserError
 from sgcx.planning.driver import driver_is_too_old
@@ -14,15 +15,14 @@ from sgcx.planning.memory import GIB
 from sgcx.planning.plan import Decision, LaunchPlan, Refusal, Wishes
 from sgcx.planning.planner import plan
 from sgcx.planning.profile import Profile
-from sgcx.planning.snapshot import HardwareSnapshot, parse_snapshot
+from sgcx.planning.snapshot import HardwareSnapshot
 from sgcx.profiles import list_profiles, load_profile
 
 NO_USER_PROFILES = Path("/nonexistent")
-MACHINES = Path(__file__).parent / "hardware"
 
 
 def machine(name: str) -> HardwareSnapshot:
-    return parse_snapshot(json.loads((MACHINES / f"{name}.json").read_text()), origin=name)
+    return recorded_machine(name)
 
 
 def profile(name: str) -> Profile:
