@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from sgcx.errors import InvalidRequest
 from sgcx.http.answering import answer_json, answering, not_found
+from sgcx.http.bodies import read_json
 from sgcx.http.ids import new_id
 from sgcx.http.pages import item_list, listed, parse_page
 from sgcx.responses.history import own_items
@@ -97,10 +97,7 @@ class _Conversations:
 
 async def _body(request: Request) -> Node:
     """An empty body is an empty object: every field of a new conversation is optional."""
-    try:
-        return body_node(orjson.loads(await request.body() or b"{}"))
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"The request body is not valid JSON: {error}") from error
+    return body_node(await read_json(request, empty=b"{}"))
 
 
 def _items(node: Node) -> tuple[JsonObject, ...]:

@@ -9,18 +9,21 @@ import orjson
 from starlette.responses import Response
 
 from sgcx.errors import EngineError, InvalidRequest
+from sgcx.http.bodies import UNSUPPORTED_ENCODING
 from sgcx.responses.wire import JsonObject
 
 logger = logging.getLogger(__name__)
 
 JSON = "application/json"
+_STATUSES = {"model_not_found": HTTPStatus.NOT_FOUND, UNSUPPORTED_ENCODING: HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
+"""All other codes of `InvalidRequest` are 400."""
 
 
 def error_response(error: Exception, *, request_id: str) -> Response:
     """Unexpected exceptions go to the log with their traceback; the client learns the request id only."""
     match error:
         case InvalidRequest():
-            status = HTTPStatus.NOT_FOUND if error.code == "model_not_found" else HTTPStatus.BAD_REQUEST
+            status = _STATUSES.get(error.code, HTTPStatus.BAD_REQUEST)
             return envelope(status, error.message, code=error.code, param=error.param, request_id=request_id)
         case EngineError():
             headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from sgcx.errors import InvalidRequest
 from sgcx.http.background import BackgroundRuns, detached
+from sgcx.http.bodies import read_json
 from sgcx.http.errors import JSON, envelope, error_response
 from sgcx.http.event_stream import EventStream, Generation, events, terminal_event
 from sgcx.http.ids import new_id
@@ -33,7 +34,6 @@ from sgcx.responses.wire import JsonObject, JsonValue
 logger = logging.getLogger(__name__)
 
 IGNORED_HEADER = "x-sgcx-ignored"
-MAX_BODY_BYTES = 256 << 20
 _MAX_HEADER_CHARACTERS = 1000
 _CLIENT_CLOSED_REQUEST = 499
 
@@ -90,7 +90,7 @@ class _Responses:
     async def create(self, http_request: Request) -> ASGIApp:
         request_id = new_id("resp")
         try:
-            turn = await open_turn(self._endpoint.storage, _decode(await _read(http_request)))
+            turn = await open_turn(self._endpoint.storage, await read_json(http_request))
             request = parse_request(turn.body, earlier=turn.earlier, stateful=self._endpoint.storage is not None)
             return await self._respond(request, turn, http_request, request_id)
         except ClientDisconnect:
@@ -174,19 +174,3 @@ class _Models:
             return Response(self._entry, media_type=JSON)
         unknown = InvalidRequest(f"The model {name!r} is not served here", param="model", code="model_not_found")
         return error_response(unknown, request_id=new_id("req"))
-
-
-async def _read(http_request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in http_request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise InvalidRequest(f"The request body is larger than {MAX_BODY_BYTES >> 20} MiB")
-    return bytes(body)
-
-
-def _decode(body: bytes) -> object:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"The request body is not valid JSON: {error}") from error
