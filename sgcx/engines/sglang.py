@@ -75,7 +75,7 @@ class _ChatHandler(Protocol):
 
 
 class SglangEngine:
-    """`chat_handler`: SGLang's `OpenAIServingChat`. `raw_request`: the HTTP request, for its headers."""
+    """`chat_handler`: SGLang's `OpenAIServingChat`. `raw_request`: the client's connection, for its headers."""
 
     def __init__(self, chat_handler: object, dialect: Dialect, raw_request: object) -> None:
         self._chat = _raw_text_handler(chat_handler)

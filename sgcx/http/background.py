@@ -10,9 +10,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
 
-from starlette.requests import Request
-from starlette.types import Message
-
 from sgcx.http.keeping import Batches, Turn
 from sgcx.responses.events import Event
 from sgcx.responses.replay import condense, snapshot
@@ -20,16 +17,6 @@ from sgcx.responses.stream import ResponseStream
 from sgcx.responses.wire import JsonObject
 
 logger = logging.getLogger(__name__)
-
-
-def detached(request: Request) -> Request:
-    """The same request, from a client that never hangs up: engines abort for those that do."""
-    return Request(request.scope, receive=_nothing_more)
-
-
-async def _nothing_more() -> Message:
-    never: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-    return await never
 
 
 class Run:

@@ -16,9 +16,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sgcx.http.authentication import RequireApiKey
+from sgcx.http.endpoint import Endpoint
 from sgcx.http.errors import JSON
 from sgcx.http.local_only import LocalOnly
-from sgcx.http.router import Endpoint, create_router
+from sgcx.http.router import create_router
 
 KEEP_ALIVE_S = 75
 """Longer than clients keep idle connections, so that none finds its connection closed under a request."""

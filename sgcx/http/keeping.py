@@ -9,12 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sgcx.errors import InvalidRequest
 from sgcx.http.ids import new_id
 from sgcx.responses.events import Event
-from sgcx.responses.history import earlier_items, objects, own_items, referenced_ids, with_references
+from sgcx.responses.history import (
+    earlier_items,
+    objects,
+    own_items,
+    referenced_ids,
+    require_calls,
+    with_references,
+)
 from sgcx.responses.parsing import Node, body_node
 from sgcx.responses.replay import condense, is_terminal
 from sgcx.responses.storage import Storage, StoredResponse
@@ -25,15 +32,28 @@ logger = logging.getLogger(__name__)
 Batches = AsyncGenerator[list[Event], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Turn:
     body: JsonObject
     """The request's body, its references to kept items replaced by the items."""
+    stateful: bool = False
+    """There is a store, whether this response goes there or not."""
     earlier: tuple[JsonObject, ...] = ()
     """The items that go before its `input`."""
     storage: Storage | None = None
     """Where the result goes; None: nothing is kept."""
     conversation_id: str | None = None
+    _own: tuple[JsonObject, ...] | None = field(default=None, init=False)
+
+    @property
+    def own(self) -> tuple[JsonObject, ...]:
+        """The items of its `input`, each with an id."""
+        if self._own is None:
+            self._own = own_items(self.body.get("input"), new_id)
+        return self._own
+
+    def concluded(self, response: JsonObject) -> StoredResponse:
+        return StoredResponse(response, (*self.earlier, *self.own))
 
     def kept(self, batches: Batches) -> Batches:
         """The same events; the response is in the store when the last one comes out."""
@@ -56,33 +76,56 @@ class Turn:
         storage = self.storage
         if storage is None:
             return
-        own = own_items(self.body.get("input"), new_id)
         try:
-            await storage.put_response(response, (*self.earlier, *own), recorded)
+            await storage.put_response(response, self.concluded(response).input_items, recorded)
             if self.conversation_id is not None and response["status"] in ("completed", "incomplete"):
-                await storage.add_items(self.conversation_id, (*own, *objects(response["output"])))
+                await storage.add_items(self.conversation_id, (*self.own, *objects(response["output"])))
         except OSError:
             logger.exception("response %s could not be kept", response["id"])
 
 
-async def open_turn(storage: Storage | None, decoded: object) -> Turn:
-    """Raises `InvalidRequest` where the request continues something that is not here."""
+async def open_turn(
+    storage: Storage | None, decoded: object, remembered: Mapping[str, StoredResponse] | None = None
+) -> Turn:
+    """Raises `InvalidRequest` where the request continues something that is not here.
+
+    `remembered`: what the client's connection can continue besides what is stored; None over HTTP.
+    """
     node = body_node(decoded)
     body = node.as_object()
-    if storage is None:
+    if storage is None and remembered is None:
         return Turn(body)
+    earlier, conversation_id = await _earlier(storage, remembered or {}, node)
+    require_calls(earlier, node)
+    keeps = storage is not None and node.get("store").boolean(True)
+    return Turn(
+        body=await _with_references(storage, node, earlier),
+        stateful=storage is not None,
+        earlier=earlier,
+        storage=storage if keeps else None,
+        conversation_id=conversation_id,
+    )
+
+
+async def _earlier(
+    storage: Storage | None, remembered: Mapping[str, StoredResponse], node: Node
+) -> tuple[tuple[JsonObject, ...], str | None]:
     previous_id = node.get("previous_response_id").optional_string()
     conversation_id = _conversation_id(node.get("conversation"))
     if previous_id is not None and conversation_id is not None:
         raise InvalidRequest("`previous_response_id` and `conversation` exclude each other", param="conversation")
-    previous = None if previous_id is None else await _previous(storage, previous_id)
-    conversation = () if conversation_id is None else await _conversation(storage, conversation_id)
-    earlier = earlier_items(previous, conversation)
+    if previous_id is not None:
+        return earlier_items(remembered.get(previous_id) or await _previous(storage, previous_id)), None
+    if conversation_id is not None and storage is not None:
+        return earlier_items(None, await _conversation(storage, conversation_id)), conversation_id
+    return (), None
+
+
+async def _with_references(storage: Storage | None, node: Node, earlier: tuple[JsonObject, ...]) -> JsonObject:
     known = {item.get("id") for item in earlier}
     wanted = [item_id for item_id in referenced_ids(node) if item_id not in known]
-    found = await storage.find_items(wanted) if wanted else {}
-    keeps = node.get("store").boolean(True)
-    return Turn(with_references(body, found), earlier, storage if keeps else None, conversation_id)
+    found = await storage.find_items(wanted) if storage is not None and wanted else {}
+    return with_references(node.as_object(), found)
 
 
 def _conversation_id(node: Node) -> str | None:
@@ -91,8 +134,8 @@ def _conversation_id(node: Node) -> str | None:
     return node.get("id").string()
 
 
-async def _previous(storage: Storage, response_id: str) -> StoredResponse:
-    previous = await storage.get_response(response_id)
+async def _previous(storage: Storage | None, response_id: str) -> StoredResponse:
+    previous = None if storage is None else await storage.get_response(response_id)
     if previous is None:
         raise InvalidRequest(
             f"Previous response with id {response_id!r} not found",

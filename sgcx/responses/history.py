@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from sgcx.errors import InvalidRequest
 from sgcx.responses.parsing import Node
 from sgcx.responses.storage import StoredResponse
 from sgcx.responses.wire import JsonObject, JsonValue
@@ -59,6 +60,30 @@ def _text_part(text: str, *, output: bool) -> JsonObject:
     if output:
         return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
     return {"type": "input_text", "text": text}
+
+
+def require_calls(earlier: Sequence[JsonObject], body: Node) -> None:
+    """Raises `InvalidRequest` where the request answers a call that the history it continues does not have.
+
+    Only for a history that is known here: one that the client sends whole may have been cut on purpose, and so
+    may one that was compacted.
+    """
+    if not earlier or any(item.get("type") == "compaction" for item in earlier):
+        return
+    sent = tuple(objects(body.get("input").value))
+    calls = [item.get("call_id") for item in (*earlier, *sent) if not _is_output(item)]
+    known = {call_id for call_id in calls if isinstance(call_id, str)}
+    for index, item in enumerate(sent):
+        call_id = item.get("call_id")
+        if _is_output(item) and isinstance(call_id, str) and call_id not in known:
+            raise InvalidRequest(
+                f"No tool call found for the tool output with call_id {call_id!r}",
+                param=f"input[{index}].call_id",
+            )
+
+
+def _is_output(item: JsonObject) -> bool:
+    return str(item.get("type")).endswith("_output")
 
 
 def referenced_ids(body: Node) -> tuple[str, ...]:

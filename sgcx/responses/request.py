@@ -41,6 +41,8 @@ class ResponsesRequest:
     temperature: float | None
     top_p: float | None
     max_output_tokens: int | None
+    generate: bool
+    """False: only the prompt cache is filled; the response has no output, and can be continued."""
     stream: bool
     background: bool
     ignored: tuple[str, ...]
@@ -55,7 +57,7 @@ def parse_request(body: object, *, earlier: Sequence[JsonObject] = (), stateful:
     `earlier`: the items that the request continues. `stateful`: there is a store that they came from.
     """
     node = body_node(body)
-    _refuse_state(node, stateful)
+    _refuse_state(node, stateful, continued=bool(earlier))
     earlier_items, _ = parse_input(Node(list(earlier), "history"))
     items, ignored_items = parse_input(node.get("input"))
     tools, ignored_tools = parse_tools(node.get("tools"))
@@ -71,6 +73,7 @@ def parse_request(body: object, *, earlier: Sequence[JsonObject] = (), stateful:
         temperature=node.get("temperature").optional_number(0, 2),
         top_p=node.get("top_p").optional_number(0, 1),
         max_output_tokens=node.get("max_output_tokens").optional_integer(1),
+        generate=_generate(node),
         stream=node.get("stream").boolean(False),
         background=node.get("background").boolean(False),
         ignored=(*ignored_tools, *ignored_items),
@@ -78,8 +81,8 @@ def parse_request(body: object, *, earlier: Sequence[JsonObject] = (), stateful:
     )
 
 
-def _refuse_state(node: Node, stateful: bool) -> None:
-    for field in () if stateful else _STATEFUL:
+def _refuse_state(node: Node, stateful: bool, *, continued: bool) -> None:
+    for field in () if stateful or continued else _STATEFUL:
         if not node.get(field).is_null():
             raise InvalidRequest(
                 f"`{field}` is not supported: nothing is stored here, send the whole history in `input`",
@@ -99,6 +102,13 @@ def _tool_choice(node: Node) -> ToolChoice:
     raise InvalidRequest(
         '`tool_choice` must be "auto" or "none"; forcing a call is not supported yet', param="tool_choice"
     )
+
+
+def _generate(node: Node) -> bool:
+    """`prompt_cache_options.prewarm` overrides `generate`."""
+    options = node.get("prompt_cache_options")
+    prewarm = not options.is_null() and options.get("prewarm").boolean(False)
+    return node.get("generate").boolean(True) and not prewarm
 
 
 def _thinking(node: Node) -> bool:

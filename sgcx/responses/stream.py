@@ -12,7 +12,7 @@ Invariants
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 from sgcx.responses import events
@@ -55,6 +55,8 @@ class ResponseStream:
     """The client set `max_output_tokens`, so running out of tokens is its own limit, not the context's."""
     max_tool_calls: int | None = None
     """What the model does after so many calls is left out: 1 where the client wants no parallel calls."""
+    generate: bool = True
+    """False: the engine only reads the prompt; what it made of it is left out."""
     state: Literal["idle", "streaming", "closed"] = field(default="idle", init=False)
     status: ResponseStatus = field(default="in_progress", init=False)
     usage: Usage | None = field(default=None, init=False)
@@ -78,7 +80,7 @@ class ResponseStream:
     def feed(self, delta: EngineDelta) -> list[Event]:
         if self.state != "streaming":
             raise StreamProtocolError(f"{type(delta).__name__} while {self.state}")
-        if self._has_all_calls and not isinstance(delta, Finished | Failed):
+        if (not self.generate or self._has_all_calls) and not isinstance(delta, Finished | Failed):
             return []
         match delta:
             case ReasoningDelta(text):
@@ -120,6 +122,9 @@ class ResponseStream:
 
     def _finish(self, finished: Finished) -> list[Event]:
         self.usage = finished.usage
+        if not self.generate:
+            self.usage = replace(finished.usage, output_tokens=0, reasoning_tokens=0)
+            return [self._end("response.completed", "completed")]
         cut_call = isinstance(self._open, CallItem)
         if finished.reason == "stop" or self._has_all_calls:
             return self._unfinished_call() or self._stop()

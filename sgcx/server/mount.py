@@ -9,12 +9,13 @@ import os
 from functools import partial
 from pathlib import Path
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from sgcx.dialects.deepseek_r1 import DeepSeekR1
 from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.engines.sglang import SglangEngine
-from sgcx.http.router import Endpoint, create_router
+from sgcx.http.endpoint import Endpoint
+from sgcx.http.router import create_router
 from sgcx.planning.profile import Dialect as DialectName
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import Engine
@@ -27,8 +28,8 @@ from sgcx.store.sealing import AesGcmSeal, ensure_sealing_key
 _DIALECTS: dict[DialectName, Dialect] = {"kimi_k2": KimiK2(), "deepseek_r1": DeepSeekR1()}
 
 
-def _engine(dialect: Dialect, http_request: Request) -> Engine:
-    return SglangEngine(http_request.app.state.openai_serving_chat, dialect, http_request)
+def _engine(dialect: Dialect, connection: HTTPConnection) -> Engine:
+    return SglangEngine(connection.app.state.openai_serving_chat, dialect, connection)
 
 
 def build_endpoint(config: ChildConfig) -> Endpoint:

@@ -18,8 +18,8 @@ from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.engines.chat import ChatEngine
 from sgcx.engines.chat_request import RawText, Upstream
 from sgcx.errors import UserError
+from sgcx.http.endpoint import Endpoint
 from sgcx.http.gateway import build_app, serve
-from sgcx.http.router import Endpoint
 from sgcx.paths import Paths
 from sgcx.planning.profile import Dialect as DialectName
 from sgcx.responses.dialect import Dialect

@@ -8,11 +8,9 @@ import time
 
 import openai
 import pytest
-from starlette.requests import Request
 from test_router import PlayedEngine, frames, post, served
 
 from sgcx.errors import EngineError
-from sgcx.http.background import detached
 from sgcx.responses.deltas import Finished, TextDelta
 from sgcx.store.async_store import AsyncStore
 
@@ -141,15 +139,3 @@ def test_the_background_needs_a_store(http, engine):
     assert post(http, background=True, store=False).json()["error"]["param"] == "background"
     with served(engine) as without:
         assert post(without, background=True).json()["error"]["param"] == "background"
-
-
-def test_the_engine_sees_a_client_that_stays():
-    async def gone():
-        return {"type": "http.disconnect"}
-
-    async def is_gone(request):
-        return await asyncio.wait_for(request.is_disconnected(), DEADLINE_S)
-
-    request = Request({"type": "http"}, receive=gone)
-    assert asyncio.run(is_gone(request)) is True
-    assert asyncio.run(is_gone(detached(request))) is False

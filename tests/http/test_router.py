@@ -16,7 +16,8 @@ from starlette.middleware import Middleware
 from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.errors import EngineError
 from sgcx.http.authentication import RequireApiKey
-from sgcx.http.router import Endpoint, create_router
+from sgcx.http.endpoint import Endpoint
+from sgcx.http.router import create_router
 from sgcx.responses.deltas import Finished, TextDelta, ToolCallArguments, ToolCallFinished, ToolCallStarted, Usage
 from sgcx.responses.prompt import Sampling, ServedModel
 

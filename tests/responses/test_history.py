@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
+from sgcx.errors import InvalidRequest
 from sgcx.responses.deltas import (
     Failed,
     Finished,
@@ -13,7 +16,7 @@ from sgcx.responses.deltas import (
     ToolCallFinished,
     ToolCallStarted,
 )
-from sgcx.responses.history import earlier_items, own_items, referenced_ids, with_references
+from sgcx.responses.history import earlier_items, own_items, referenced_ids, require_calls, with_references
 from sgcx.responses.parsing import body_node
 from sgcx.responses.replay import condense, replay
 from sgcx.responses.storage import StoredResponse
@@ -115,3 +118,29 @@ def test_only_events_that_add_something_are_kept():
     sent, recorded = streamed(ENDINGS[0], heartbeats=(1,))
     assert recorded[-1] == {"sequence_number": len(sent) - 1}
     assert all("response" not in event for event in recorded)
+
+
+EARLIER = (user("hi", "i"), {"type": "function_call", "id": "f", "call_id": "c1", "name": "f", "arguments": "{}"})
+
+
+def continued(*items):
+    return body_node({"input": list(items)})
+
+
+def test_a_tool_output_answers_a_call_of_the_history_or_of_the_request():
+    require_calls(EARLIER, continued({"type": "function_call_output", "call_id": "c1", "output": ""}))
+    call = {"type": "custom_tool_call", "call_id": "c2", "name": "p", "input": ""}
+    require_calls(EARLIER, continued(call, {"type": "custom_tool_call_output", "call_id": "c2", "output": ""}))
+
+
+@pytest.mark.parametrize("call_id", ["other", "i"])
+def test_a_tool_output_without_its_call_is_refused(call_id):
+    body = continued(user("x", "u"), {"type": "function_call_output", "call_id": call_id, "output": ""})
+    with pytest.raises(InvalidRequest, match="No tool call found") as error:
+        require_calls(EARLIER, body)
+    assert error.value.param == "input[1].call_id"
+
+
+@pytest.mark.parametrize("earlier", [(), ({"type": "compaction", "encrypted_content": "x"},)])
+def test_a_history_that_may_have_been_cut_is_believed(earlier):
+    require_calls(earlier, continued({"type": "function_call_output", "call_id": "c1", "output": ""}))

@@ -1,0 +1,70 @@
+"""From a decoded request to a response that the engine works on: the same over HTTP and over a WebSocket."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, replace
+from time import time
+
+from starlette.requests import HTTPConnection
+
+from sgcx.http.endpoint import Endpoint
+from sgcx.http.event_stream import Generation, events
+from sgcx.http.ids import new_id
+from sgcx.http.keeping import Batches, Turn
+from sgcx.responses.engine import EngineRequest
+from sgcx.responses.prompt import build_engine_request
+from sgcx.responses.request import ResponsesRequest, parse_request
+from sgcx.responses.stream import ResponseStream
+
+logger = logging.getLogger(__name__)
+
+_MAX_TOLD_CHARACTERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """A response that has begun. Whoever holds it drains or closes `batches`: that is what ends the generation."""
+
+    request: ResponsesRequest
+    stream: ResponseStream
+    generation: Generation
+    batches: Batches
+    """Its events, the last of which comes out once the response is kept."""
+    ignored: str
+    """What the request asked for and does not get, fit for a header; empty where there is nothing."""
+
+
+async def create_response(endpoint: Endpoint, turn: Turn, connection: HTTPConnection, response_id: str) -> Creation:
+    """Raises `InvalidRequest`, and `EngineError` where the engine refuses within the time that a status can wait."""
+    request = parse_request(turn.body, earlier=turn.earlier, stateful=turn.stateful)
+    ignored = _told(request.ignored)
+    if ignored:
+        logger.info("request %s: left out %s", response_id, ignored)
+    generation = Generation(endpoint.engine_for(connection).generate(_job(endpoint, request, response_id)))
+    if not request.background:
+        await generation.peek(endpoint.peek_s)
+    stream = ResponseStream(
+        response_id=response_id,
+        model=endpoint.model.name,
+        tools=request.tools,
+        echo=request.echo,
+        new_id=new_id,
+        now=lambda: int(time()),
+        limited=request.max_output_tokens is not None,
+        max_tool_calls=None if request.parallel_tool_calls else 1,
+        generate=request.generate,
+    )
+    batches = turn.kept(events(generation, stream, request_id=response_id))
+    return Creation(request, stream, generation, batches, ignored)
+
+
+def _told(ignored: tuple[str, ...]) -> str:
+    return re.sub(r"[^ -~]", "?", ", ".join(ignored))[:_MAX_TOLD_CHARACTERS]  # it quotes the client
+
+
+def _job(endpoint: Endpoint, request: ResponsesRequest, response_id: str) -> EngineRequest:
+    job = build_engine_request(request, request_id=response_id, model=endpoint.model, dialect=endpoint.dialect)
+    # The prompt goes through the engine and fills its cache; one token is the least that every engine agrees to make.
+    return job if request.generate else replace(job, max_new_tokens=1, json_schema=None)

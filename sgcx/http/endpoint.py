@@ -1,0 +1,30 @@
+"""What the routes serve: one model, and the engine that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from sgcx.responses.dialect import Dialect
+from sgcx.responses.engine import Engine
+from sgcx.responses.prompt import ServedModel
+from sgcx.responses.seal import Seal
+from sgcx.responses.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    engine_for: Callable[[HTTPConnection], Engine]
+    """In SGLang's process the engine hangs on the app of the connection."""
+    dialect: Dialect
+    model: ServedModel
+    catalog: tuple[Mapping[str, object], ...]
+    """The model's entries in Codex's own catalog format."""
+    storage: Storage | None = None
+    """None: nothing is kept, and what would need it is refused."""
+    seal: Seal | None = None
+    """None: nothing is sealed, and no blob opens."""
+    heartbeat_s: float = 10.0
+    peek_s: float = 2.0
