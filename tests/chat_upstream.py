@@ -138,6 +138,7 @@ def _port():
     routes = [
         Route("/{number:int}/v1/chat/completions", _dispatch, methods=["POST"]),
         Route("/{number:int}/v1/models", _dispatch, methods=["GET"]),
+        Route("/{number:int}/tokenize", _dispatch, methods=["POST"]),
     ]
     server = ExitStack()
     atexit.register(server.close)

@@ -10,16 +10,17 @@ import asyncio
 import ipaddress
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import httpx
 import orjson
 
 from sgcx.engines.chat_chunks import ChatReader, Object, joined
-from sgcx.engines.chat_request import Upstream, build_body
+from sgcx.engines.chat_request import Upstream, build_body, build_count_body
 from sgcx.engines.refusals import error_message, upstream_nonsense, upstream_refusal, upstream_unreachable
 from sgcx.errors import EngineError
-from sgcx.responses.deltas import EngineDelta, Failed
+from sgcx.responses.deltas import EngineDelta, Failed, Finished
 from sgcx.responses.dialect import Reader
 from sgcx.responses.engine import EngineRequest
 from sgcx.responses.sse import SseDecoder
@@ -31,6 +32,7 @@ _PROBE_TIMEOUT_S = 5.0
 _DRAIN_S = 0.1
 _PIECES_AHEAD = 1024
 _DONE = "[DONE]"
+_JSON = {"Content-Type": "application/json"}
 _OPEN_REASONING = "<think>"
 
 _End: TypeAlias = EngineError | Literal["end"]
@@ -82,6 +84,35 @@ class ChatEngine:
         else:
             yield reader.end()
 
+    async def count_tokens(self, request: EngineRequest) -> int:
+        """Asked of the engine; one that counts only what it serves writes one token, and keeps the prompt cached."""
+        if self._upstream.tokenize_url is not None:
+            return await self._tokenize(self._upstream.tokenize_url, request)
+        async with aclosing(self.generate(replace(request, max_new_tokens=1))) as deltas:
+            async for delta in deltas:
+                match delta:
+                    case Finished(usage=usage) if usage.input_tokens:
+                        return usage.input_tokens
+                    case Failed(code, message):
+                        raise EngineError(message, code=code)
+        raise _no_counts("its answer has no usage")
+
+    async def _tokenize(self, url: str, request: EngineRequest) -> int:
+        body = build_count_body(request, self._upstream)
+        try:
+            answer = await self._client.post(url, content=orjson.dumps(body), headers=_JSON)
+        except httpx.HTTPError as error:
+            raise upstream_unreachable(_reason(error)) from error
+        if answer.status_code in (404, 405, 501):
+            raise _no_counts(f"{url} answers {answer.status_code}")
+        if not answer.is_success:
+            raise await self._refused(answer)
+        match self._decode(answer.text):
+            case {"count": int(count)}:
+                return count
+            case _:
+                raise upstream_nonsense(f"{url} does not say a count")
+
     def _text_reader(self, request: EngineRequest) -> Reader | None:
         raw = self._upstream.raw
         if raw is None:
@@ -132,7 +163,7 @@ class ChatEngine:
             "POST",
             f"{self._upstream.url}/chat/completions",
             content=orjson.dumps(build_body(request, self._upstream)),
-            headers={"Content-Type": "application/json", "X-Request-Id": request.request_id},
+            headers={**_JSON, "X-Request-Id": request.request_id},
         )
         try:
             response = await self._client.send(outgoing, stream=True)
@@ -222,6 +253,10 @@ async def _drain(pieces: AsyncGenerator[bytes, None]) -> None:
         async with asyncio.timeout(_DRAIN_S):
             async for _ in pieces:
                 pass
+
+
+def _no_counts(problem: str) -> EngineError:
+    return EngineError(f"The upstream engine does not count tokens: {problem}", code="unsupported_endpoint", status=501)
 
 
 def _reason(error: httpx.HTTPError) -> str:

@@ -31,12 +31,22 @@ class Upstream:
     `verbatim_arguments`: SGLang decodes the arguments of past calls, and its templates print them anew. Encoded
     once more they come out as they were: the prefix cache holds them, and a call whose JSON the model got wrong
     is no 400. Other engines take the plain string.
+
+    `tokenize_url`: where the upstream renders and counts a chat without serving it, as vLLM's `/tokenize` does.
     """
 
     url: str
     model: str
     verbatim_arguments: bool = False
     raw: RawText | None = None
+    tokenize_url: str | None = None
+
+
+def build_count_body(request: EngineRequest, upstream: Upstream) -> JsonObject:
+    """The fields of a chat completion that make its prompt."""
+    body = build_body(request, upstream)
+    prompt = {name: body[name] for name in ("model", "messages", "tools", "chat_template_kwargs") if name in body}
+    return {**prompt, "add_generation_prompt": True}
 
 
 def build_body(request: EngineRequest, upstream: Upstream) -> JsonObject:

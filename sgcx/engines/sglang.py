@@ -50,10 +50,20 @@ class _Chunk(TypedDict):
 class _Tokenizer(Protocol):
     def decode(self, token_ids: list[int]) -> str: ...
 
+    def encode(self, text: str) -> list[int]: ...
+
 
 class _GenerateRequest(Protocol):
     input_ids: list[int] | None
     text: str | None
+
+    def contains_mm_input(self) -> bool: ...
+
+    def normalize_batch_and_arguments(self) -> None: ...
+
+
+class _TokenizedRequest(Protocol):
+    input_ids: list[int]
 
 
 class _TokenizerManager(Protocol):
@@ -64,6 +74,8 @@ class _TokenizerManager(Protocol):
     def generate_request(self, obj: _GenerateRequest, request: object) -> AsyncIterator[_Chunk]: ...
 
     def abort_request(self, rid: str) -> None: ...
+
+    async def _tokenize_one_request(self, obj: _GenerateRequest) -> _TokenizedRequest: ...
 
 
 class _ChatHandler(Protocol):
@@ -106,6 +118,28 @@ class SglangEngine:
         finally:
             if not finished:
                 manager.abort_request(request.request_id)
+
+    async def count_tokens(self, request: EngineRequest) -> int:
+        generation, count = await asyncio.get_running_loop().run_in_executor(
+            _RENDERING, self._convert_and_count, request
+        )
+        if count is not None:
+            return count
+        try:
+            generation.normalize_batch_and_arguments()
+            tokenized = await self._chat.tokenizer_manager._tokenize_one_request(generation)
+        except ValueError as error:
+            raise refusal(str(error), 400) from error
+        return len(tokenized.input_ids)
+
+    def _convert_and_count(self, request: EngineRequest) -> tuple[_GenerateRequest, int | None]:
+        """None where images take room in the prompt: only SGLang's own processor knows how much."""
+        generation = self._convert(request)
+        if generation.input_ids is not None:
+            return generation, len(generation.input_ids)
+        if generation.contains_mm_input():
+            return generation, None
+        return generation, len(self._chat.tokenizer_manager.tokenizer.encode(generation.text or ""))
 
     def _convert(self, request: EngineRequest) -> _GenerateRequest:
         try:

@@ -34,3 +34,10 @@ class Engine(Protocol):
         Closing the generator early aborts the generation.
         """
         ...
+
+    async def count_tokens(self, request: EngineRequest) -> int:
+        """The length of the prompt that `generate` would make of this request, to the token.
+
+        Raises `EngineError` as `generate` does, also where the engine cannot tell or the prompt is too long to count.
+        """
+        ...

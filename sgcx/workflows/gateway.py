@@ -112,6 +112,7 @@ def _app(
         model=found.model,
         verbatim_arguments=found.owner in ("sglang", "sgcx"),
         raw=RawText(dialect, options.reasoning_opened) if options.raw else None,
+        tokenize_url=f"{found.url.removesuffix('/v1')}/tokenize" if found.owner == "vllm" else None,
     )
     engine = ChatEngine(upstream, api_key=upstream_key)
     endpoint = Endpoint(

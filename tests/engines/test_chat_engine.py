@@ -261,3 +261,53 @@ def test_proxies_are_for_other_machines():
     assert is_loopback("http://[::1]:1/v1")
     assert not is_loopback("http://10.0.0.1/v1")
     assert not is_loopback("https://engine.example/v1")
+
+
+def count(url, **options):
+    async def run():
+        engine = ChatEngine(Upstream(url=url, model="m", **options))
+        async with aclosing(engine):
+            return await engine.count_tokens(request(tools=({"type": "function", "function": {"name": "f"}},)))
+
+    return asyncio.run(run())
+
+
+def tokenize_url(upstream):
+    return f"{upstream.url.removesuffix('/v1')}/tokenize"
+
+
+def test_an_engine_that_counts_chats_is_asked_for_the_count():
+    with played((200, {"count": 42, "max_model_len": 1000}, {})) as upstream:
+        assert count(upstream.url, tokenize_url=tokenize_url(upstream)) == 42
+    [asked] = upstream.requests
+    assert asked == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "hi"}],
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "chat_template_kwargs": {"thinking": True},
+        "add_generation_prompt": True,
+    }
+
+
+def test_an_engine_that_counts_only_what_it_serves_serves_one_token():
+    with played((chunk(content="H"), chunk("length"), usage(17, 1), DONE)) as upstream:
+        assert count(upstream.url) == 17
+    assert upstream.requests[0]["max_tokens"] == 1
+
+
+@pytest.mark.parametrize(
+    ("play", "tokenizes", "status", "code"),
+    [
+        ((404, {"detail": "Not Found"}, {}), True, 501, "unsupported_endpoint"),
+        ((400, {"message": "longer than the model's context length"}, {}), True, 400, "context_length_exceeded"),
+        ((200, {"tokens": []}, {}), True, 502, "server_error"),
+        ((chunk(content="H"), chunk("length"), DONE), False, 501, "unsupported_endpoint"),
+        ((400, {"message": "longer than the model's context length"}, {}), False, 400, "context_length_exceeded"),
+    ],
+)
+def test_what_an_engine_cannot_count_is_said(play, tokenizes, status, code):
+    with played(play) as upstream:
+        options = {"tokenize_url": tokenize_url(upstream)} if tokenizes else {}
+        with pytest.raises(EngineError) as caught:
+            count(upstream.url, **options)
+    assert (caught.value.status, caught.value.code) == (status, code)
