@@ -1,7 +1,7 @@
 """SGLang's own DeepSeek-V3, whose next token is then decided by the script.
 
 Embedding, latent attention, experts, KV pool, radix cache, scheduler and sampler all run for real; only the last
-logits are overwritten. What a request has said so far is read from a table with the same index as the KV pool: one
+logits are overwritten. On a GPU it needs --disable-cuda-graph: a captured graph replays without this code. What a request has said so far is read from a table with the same index as the KV pool: one
 token id for every KV slot, so prefix hits, chunks, batches and requests put back are right for the same reason that
 attention is right.
 """
@@ -58,7 +58,7 @@ class _Director:
         self._token_of_slot = torch.zeros(kv_slots, dtype=torch.int64)
 
     def direct(self, input_ids: torch.Tensor, batch: Any, logits: torch.Tensor) -> None:
-        self._token_of_slot[batch.out_cache_loc] = input_ids.to(torch.int64)
+        self._token_of_slot[batch.out_cache_loc.cpu()] = input_ids.cpu().to(torch.int64)
         fresh = not batch.forward_mode.is_decode()
         rows, chosen, delay_s = [], [], 0.0
         for row, (request, length) in enumerate(
@@ -75,7 +75,7 @@ class _Director:
         time.sleep(delay_s)
 
     def _sequence(self, slots_of_request: torch.Tensor, request: int, length: int) -> list[int]:
-        tokens: list[int] = self._token_of_slot[slots_of_request[request, :length].long()].tolist()
+        tokens: list[int] = self._token_of_slot[slots_of_request[request, :length].long().cpu()].tolist()
         return tokens
 
 

@@ -1,0 +1,77 @@
+"""Runs stages on a machine with an NVIDIA GPU and leaves one JSON file for each: `python run.py OUT STAGE…`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import prefix
+import speed
+import truth
+from checkpoints import write_checkpoint
+from truth import Setting
+
+_KIMI, _R1 = "kimi-int4", "r1-fp8"
+SINGLE_GPU_SETTINGS = [
+    *(Setting("kimi-small", layers) for layers in (2, 4, 8)),
+    *(Setting(_KIMI, layers) for layers in (2, 4, 8)),
+    *(Setting(_R1, layers) for layers in (4, 6, 8)),
+    Setting(_KIMI, 4, context_length=32768),
+    Setting(_KIMI, 4, kv_cache_dtype="fp8_e4m3"),
+    Setting(_KIMI, 4, chunked_prefill_size=16384),
+    Setting(_KIMI, 4, cuda_graph_max_bs=64),
+    Setting(_KIMI, 4, mem_fraction_static=0.7),
+    Setting(_R1, 4, kv_cache_dtype="fp8_e4m3"),
+    Setting(_R1, 4, chunked_prefill_size=4096),
+]
+SEVERAL_GPU_SETTINGS = [
+    *(Setting(_KIMI, 8, tp_size=tp_size) for tp_size in (2, 4)),
+    *(Setting(_R1, 8, tp_size=tp_size) for tp_size in (2, 4)),
+    Setting(_KIMI, 16, tp_size=4, kv_cache_dtype="fp8_e4m3"),
+]
+
+
+def _speed(scratch: Path) -> object:
+    checkpoint = scratch / "qwen-fast"
+    write_checkpoint(checkpoint, "qwen-fast", 8)
+    return speed.measure(scratch, checkpoint, port=31000)
+
+
+def _prefix(scratch: Path) -> object:
+    checkpoint = scratch / "kimi-small"
+    write_checkpoint(checkpoint, "kimi-small", 4)
+    return prefix.measure(scratch, checkpoint, port=32000)
+
+
+def _truth(scratch: Path) -> object:
+    import torch
+
+    gpus = torch.cuda.device_count()
+    settings = SINGLE_GPU_SETTINGS + [setting for setting in SEVERAL_GPU_SETTINGS if setting.tp_size <= gpus]
+    return truth.measure(scratch, settings, gpus=gpus, base_port=33000)
+
+
+STAGES: dict[str, Callable[[Path], object]] = {"speed": _speed, "prefix": _prefix, "truth": _truth}
+
+
+def main(out: Path, names: list[str]) -> int:
+    """A stage that fails leaves its error in its file, and the next one runs."""
+    failed = 0
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix=f"{name}-") as scratch:
+            try:
+                result = STAGES[name](Path(scratch))
+            except Exception:
+                result = {"failure": traceback.format_exc()[-4000:]}
+                print(result["failure"], flush=True)
+                failed += 1
+        (out / f"{name}.json").write_text(json.dumps(result, indent=1))
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

@@ -1,0 +1,102 @@
+"""What SGLang reports when it starts: weights, cache and graphs of each rank, for many settings.
+
+Only reported here; what the planner predicts for the same settings is computed from the planner itself
+(`tabulate.py`), on any machine.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from checkpoints import write_checkpoint
+
+_LINES = re.compile(
+    r"Init torch distributed ends|Load weight (?:begin|end)|KV Cache is allocated|Memory pool end|"
+    r"Capture \S*\s?cuda graph end|max_total_num_tokens=",
+    re.IGNORECASE,
+)
+_DEADLINE_S = 240
+
+
+@dataclass(frozen=True)
+class Setting:
+    shape: str
+    layers: int
+    tp_size: int = 1
+    context_length: int = 131072
+    kv_cache_dtype: str = "auto"
+    chunked_prefill_size: int = 8192
+    cuda_graph_max_bs: int = 16
+    mem_fraction_static: float = 0.85
+    extra: tuple[str, ...] = ()
+
+
+def measure(scratch: Path, settings: list[Setting], *, gpus: int, base_port: int) -> list[dict[str, object]]:
+    """As many starts at a time as GPUs allow; a setting for several GPUs runs alone."""
+    for setting in settings:
+        write_checkpoint(_checkpoint(scratch, setting), setting.shape, setting.layers)
+    free: SimpleQueue[int] = SimpleQueue()
+    for gpu in range(gpus):
+        free.put(gpu)
+
+    def one(numbered: tuple[int, Setting]) -> dict[str, object]:
+        number, setting = numbered
+        gpu = free.get()
+        try:
+            return _start(scratch, setting, [gpu], base_port + 20 * number)
+        finally:
+            free.put(gpu)
+
+    single = [(number, setting) for number, setting in enumerate(settings) if setting.tp_size == 1]
+    several = [(number, setting) for number, setting in enumerate(settings) if setting.tp_size > 1]
+    with ThreadPoolExecutor(gpus) as pool:
+        rows = list(pool.map(one, single))
+    for number, setting in several:
+        rows.append(_start(scratch, setting, list(range(setting.tp_size)), base_port + 20 * number))
+    return rows
+
+
+def _checkpoint(scratch: Path, setting: Setting) -> Path:
+    return scratch / "checkpoints" / f"{setting.shape}-{setting.layers}"
+
+
+def _start(scratch: Path, setting: Setting, gpus: list[int], port: int) -> dict[str, object]:
+    argv = [
+        *(sys.executable, "-m", "sglang.launch_server", "--model-path", str(_checkpoint(scratch, setting))),
+        *("--load-format", "dummy", "--attention-backend", "triton", "--skip-server-warmup"),
+        *("--host", "127.0.0.1", "--port", str(port), "--nccl-port", str(port + 7)),
+        *("--tp-size", str(setting.tp_size), "--context-length", str(setting.context_length)),
+        *("--kv-cache-dtype", setting.kv_cache_dtype, "--mem-fraction-static", str(setting.mem_fraction_static)),
+        *("--chunked-prefill-size", str(setting.chunked_prefill_size)),
+        *("--cuda-graph-max-bs", str(setting.cuda_graph_max_bs), "--max-running-requests", "8"),
+        *setting.extra,
+    ]
+    log = scratch / f"truth-{port}.log"
+    begun = time.monotonic()
+    with log.open("wb") as out:
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))}
+        child = subprocess.Popen(argv, stdout=out, stderr=out, env=environment, start_new_session=True)
+    try:
+        while child.poll() is None and time.monotonic() < begun + _DEADLINE_S:
+            if "available_gpu_mem=" in log.read_text(errors="replace"):
+                break
+            time.sleep(0.3)
+    finally:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    text = log.read_text(errors="replace")
+    lines = [line[-400:] for line in re.split(r"[\n\r]", text) if _LINES.search(line) and "server_args=" not in line]
+    row: dict[str, object] = {**asdict(setting), "seconds": round(time.monotonic() - begun, 1), "log": lines}
+    if "available_gpu_mem=" not in text:
+        row["failure"] = text[-1500:]
+    print(row, flush=True)
+    return row
