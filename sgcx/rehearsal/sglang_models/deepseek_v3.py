@@ -1,9 +1,10 @@
 """SGLang's own DeepSeek-V3, whose next token is then decided by the script.
 
 Embedding, latent attention, experts, KV pool, radix cache, scheduler and sampler all run for real; only the last
-logits are overwritten. On a GPU it needs --disable-cuda-graph: a captured graph replays without this code. What a request has said so far is read from a table with the same index as the KV pool: one
-token id for every KV slot, so prefix hits, chunks, batches and requests put back are right for the same reason that
-attention is right.
+logits are overwritten. On a GPU it needs --disable-cuda-graph: a captured graph replays without this code.
+
+What a request has said so far is read from a table with the same index as the KV pool: one token id for every KV
+slot, so prefix hits, chunks, batches and requests put back are right for the same reason that attention is right.
 """
 
 from __future__ import annotations
