@@ -15,7 +15,6 @@ _INSTALL_LABELS = {
     "create": "Creating the engine's environment",
     "download": "Downloading packages",
     "install": "Unpacking packages",
-    "patch": "Patching SGLang",
     "prove": "Proving that it imports",
 }
 _MIB = 1 << 20

@@ -31,6 +31,9 @@ def up(
     ] = None,
     no_auth: Annotated[bool, typer.Option("--no-auth", help="Serve without an API key.")] = False,
     script: Annotated[Path | None, typer.Option(help="Rules of your own for the rehearsal.")] = None,
+    without_patch: Annotated[
+        list[str] | None, typer.Option("--without-patch", metavar="PATCH", help="Leave out a patch: `sgcx patch list`.")
+    ] = None,
     deadline: Annotated[float, typer.Option(min=1, help="Seconds until it must be ready.")] = 3600,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay, show the log, stop it on Ctrl-C.")] = False,
     dry_run: Annotated[
@@ -60,6 +63,7 @@ def up(
         context_length=context,
         authentication=not no_auth,
         script=script,
+        without_patches=tuple(without_patch or ()),
         deadline_s=deadline,
     )
     _warn_of_no_key(options)

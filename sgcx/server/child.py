@@ -66,7 +66,7 @@ def _check_mounted(app: object) -> None:
     if not any(route in routes for route in router.routes):
         raise UserError(
             "The Responses endpoint is not mounted: this SGLang lacks the mount-point patch",
-            hint="Run `sgcx patch apply`, or `sgcx engine repair` to mend the environment",
+            hint="`sgcx up` starts it with one that has it",
         )
 
 

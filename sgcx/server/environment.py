@@ -46,9 +46,7 @@ _PROBE_TIMEOUT_S = 30
 
 
 class Patcher(Protocol):
-    """sgcx's source patches, as this package needs to know them."""
-
-    def apply_to(self, site_packages: Path) -> None: ...
+    """sgcx's source patches, which a user may have put into an engine's files, too."""
 
     def is_patched_file(self, site_packages: Path, relative_path: str) -> bool: ...
 
@@ -117,7 +115,6 @@ def install(
     spec: EngineSpec,
     engines_dir: Path,
     *,
-    patcher: Patcher,
     base_python: Path = Path(sys.executable),
     on_progress: OnProgress = lambda _progress: None,
 ) -> EngineState:
@@ -127,7 +124,7 @@ def install(
         with hold_install_lock(engine) as lock_descriptor:
             # Another process may have finished it between the look and the lock.
             if _judge_files(spec, engine)[0] is not EngineStatus.READY:
-                Installer(spec, engine, lock_descriptor, patcher.apply_to, on_progress).install(base_python)
+                Installer(spec, engine, lock_descriptor, on_progress).install(base_python)
     return inspect(spec, engines_dir)
 
 
@@ -150,13 +147,13 @@ def repair(
 ) -> list[Problem]:
     """Reinstalls what `verify` finds wrong; makes the engine anew if it is not READY. Returns what it mended."""
     if inspect(spec, engines_dir).status is not EngineStatus.READY:
-        install(spec, engines_dir, patcher=patcher, base_python=base_python, on_progress=on_progress)
+        install(spec, engines_dir, base_python=base_python, on_progress=on_progress)
         return []
     engine = EngineDirectory.of(spec, engines_dir)
     with hold_install_lock(engine) as lock_descriptor:
         problems = verify(spec, engines_dir, patcher=patcher)
         if problems:
-            installer = Installer(spec, engine, lock_descriptor, patcher.apply_to, on_progress)
+            installer = Installer(spec, engine, lock_descriptor, on_progress)
             installer.reinstall(problem.package for problem in problems)
             remaining = verify(spec, engines_dir, patcher=patcher)
             if remaining:

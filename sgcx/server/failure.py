@@ -151,7 +151,7 @@ _RULES = (
         FailureCause.GRAMMAR_ON_CPU,
         r"Unsupported device: cpu",
         "the grammar backend cannot run on the CPU in this SGLang",
-        "apply sgcx's patches to the engine with `sgcx patch apply`",
+        "start it without `--without-patch cpu-grammar`",
     ),
     _rule(
         FailureCause.CONTEXT_TOO_LONG,

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Stage = Literal["create", "download", "install", "patch", "prove"]
+Stage = Literal["create", "download", "install", "prove"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Makes an engine environment: a virtual environment, pip, torch, everything else, our patches, and a proof.
+"""Makes an engine environment: a virtual environment, pip, torch, everything else, and a proof.
 
 The steps write into one directory whose marker comes last. An installation that ended before it is thrown away and
 made again, because a package that pip had half unpacked looks to pip as if it were there; pip's cache makes the
@@ -27,8 +27,6 @@ from sgcx.server.package_lock import LockedPackage, read_lock, render_requiremen
 from sgcx.server.pip_runner import PipRun, disk_full, names_full_disk, run_pip
 
 OnProgress = Callable[[InstallProgress], None]
-ApplyPatches = Callable[[Path], object]
-"""Given site-packages, puts in sgcx's patches."""
 
 _PIP = canonicalize_name("pip")
 _TORCH = canonicalize_name("torch")
@@ -43,7 +41,6 @@ class Installer:
     spec: EngineSpec
     engine: EngineDirectory
     lock_descriptor: int
-    apply_patches: ApplyPatches
     on_progress: OnProgress
 
     def install(self, base_python: Path) -> None:
@@ -69,10 +66,8 @@ class Installer:
             self._finish()
 
     def _finish(self) -> None:
-        self._report("patch", 0, 1)
         site_packages = self.engine.site_packages()
         assert site_packages is not None
-        self.apply_patches(site_packages)
         self._report("prove", 0, 1, self.spec.proof_module)
         failure = self._import_failure(self.spec.proof_module)
         if failure is not None:

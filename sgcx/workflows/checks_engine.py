@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from sgcx.engines.patches.patching import PatchStatus
 from sgcx.server.environment import EngineState, EngineStatus
@@ -26,16 +26,12 @@ def check_engine(state: EngineState) -> Check:
             return Check(ENGINE, name, Status.FAIL, state.reason or "broken", mend=mend)
 
 
-def check_patches(label: str, statuses: Iterable[PatchStatus]) -> Iterator[Check]:
-    for status in statuses:
-        title = f"patch {status.name}"
-        match status.state:
-            case "applied":
-                yield Check(ENGINE, title, Status.OK, f"applied to {label}")
-            case "not_applied":
-                mend = "`sgcx up` applies it, or: sgcx patch apply"
-                yield Check(ENGINE, title, Status.WARN, f"not applied to {label}", mend=mend)
-            case "conflict":
-                found = f"{label} has another file: {status.reason}"
-                why = "A patch is only applied to the exact file that it was made for"
-                yield Check(ENGINE, title, Status.FAIL, found, why, f"sgcx engine repair {label}")
+def check_patches(label: str, statuses: Sequence[PatchStatus]) -> Iterator[Check]:
+    """Does `sgcx up` find the files that the patches were made for?"""
+    conflicts = [status for status in statuses if status.state == "conflict"]
+    if not conflicts:
+        yield Check(ENGINE, "patches", Status.OK, f"the {len(statuses)} patches fit {label}")
+    for status in conflicts:
+        found = f"{label} has another file: {status.reason}"
+        why = "A patch is only applied to the exact file that it was made for"
+        yield Check(ENGINE, f"patch {status.name}", Status.FAIL, found, why, f"sgcx engine repair {label}")

@@ -22,7 +22,7 @@ from sgcx.workflows import checks_codex, checks_engine, checks_machine, checks_s
 from sgcx.workflows.checks import Check, Status, guarded
 from sgcx.workflows.checks_servers import ServerFacts, gather_servers, is_healthy
 from sgcx.workflows.engines import list_engines
-from sgcx.workflows.patches import find_targets, status_of
+from sgcx.workflows.patches import engine_patches
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 30000
 
@@ -110,8 +110,7 @@ class _Doctor:
         if not ready:
             yield Check(checks_engine.ENGINE, "patches", Status.SKIP, "no engine is ready")
         for name in ready:
-            for target in find_targets(self.paths, engine=name, location=None):
-                yield from checks_engine.check_patches(name, status_of(target))
+            yield from checks_engine.check_patches(name, engine_patches(name, self.paths))
 
     def _api_key(self) -> Iterator[Check]:
         yield from checks_servers.check_api_key(self.paths.api_key)

@@ -49,7 +49,7 @@ def installed_specs(name: str | None, paths: Paths) -> tuple[EngineSpec, ...]:
 
 def install_engine(spec: EngineSpec, paths: Paths, on_progress: OnProgress) -> EngineState:
     _require_unused(spec, paths, "installed again", unless_ready=True)
-    state = install(spec, paths.engines, patcher=SglangPatcher(), on_progress=on_progress)
+    state = install(spec, paths.engines, on_progress=on_progress)
     if state.status is not EngineStatus.READY:
         log = EngineDirectory.of(spec, paths.engines).pip_log
         raise LaunchFailed(f"The engine {spec.name} is not ready: {state.reason}", log_path=str(log))

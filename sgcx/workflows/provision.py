@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from sgcx.engines.patches.patching import SglangPatcher
+from sgcx.engines.patches.installation import SglangInstallation
+from sgcx.engines.patches.registry import patches_for
+from sgcx.engines.patches.view import write_view
 from sgcx.errors import LaunchFailed, UserError
 from sgcx.paths import Paths
 from sgcx.planning.plan import LaunchPlan
@@ -37,15 +40,34 @@ def engine_for(plan: LaunchPlan) -> EngineSpec:
     raise UserError(f"sgcx has no engine for SGLang {plan.sglang_version} on {plan.accelerator}")
 
 
-def provision_engine(spec: EngineSpec, paths: Paths, on_progress: Callable[[InstallProgress], None]) -> EngineRuntime:
-    """Installs or completes the engine, and makes sure of its patches."""
+def check_left_out_patches(sglang_version: str, names: Collection[str]) -> None:
+    for patch in patches_for(sglang_version, names):
+        if patch.needed_by_sgcx:
+            raise UserError(
+                f"The patch {patch.name!r} cannot be left out: {patch.purpose}",
+                hint="`sgcx gateway` serves the endpoint in front of an SGLang without any patch",
+            )
+
+
+def provision_engine(
+    spec: EngineSpec,
+    paths: Paths,
+    on_progress: Callable[[InstallProgress], None],
+    *,
+    without_patches: Collection[str] = (),
+) -> EngineRuntime:
+    """Installs or completes the engine, and makes the view of its SGLang that has our patches in it."""
+    check_left_out_patches(spec.sglang_version, without_patches)
     install_engine(spec, paths, on_progress)
     engine = EngineDirectory.of(spec, paths.engines)
     site_packages = engine.site_packages()
     assert site_packages is not None, "a READY engine has packages"
-    SglangPatcher().apply_to(site_packages)  # the user may have taken patches back
+    installation = SglangInstallation.find(site_packages)
+    view = write_view(installation, engine.path / "patched", without=frozenset(without_patches))
     overlay = write_overlay(engine.path, RUNNING_SGCX, spec.accelerator)
-    return EngineRuntime(spec, engine.python, engine_environment(spec.accelerator, overlay))
+    environment = engine_environment(spec.accelerator, overlay)
+    environment["PYTHONPATH"] = f"{environment['PYTHONPATH']}{os.pathsep}{view}"
+    return EngineRuntime(spec, engine.python, environment)
 
 
 def provision_rehearsal(runtime: EngineRuntime, directory: Path) -> None:

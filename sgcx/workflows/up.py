@@ -79,6 +79,7 @@ class UpOptions:
     context_length: int | None = None
     authentication: bool = True
     script: Path | None = None
+    without_patches: tuple[str, ...] = ()
     deadline_s: float = 3600.0
 
     def __post_init__(self) -> None:
@@ -210,7 +211,7 @@ def _launch(plan: LaunchPlan, options: UpOptions, directory: Path, paths: Paths,
     require_free_port(options.listen_host, options.listen_port)
     on_event(Step("Checking the engine"))
     spec = engine_for(plan)
-    runtime = provision_engine(spec, paths, on_event)
+    runtime = provision_engine(spec, paths, on_event, without_patches=options.without_patches)
     if plan.profile.scripted:
         on_event(Step("Making the rehearsal checkpoint"))
         provision_rehearsal(runtime, _rehearsal_directory(paths))
@@ -349,7 +350,7 @@ def _check_endpoint(record: ServerRecord, child: ChildHandle, paths: Paths) -> N
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         raise LaunchFailed(
             f"The server runs, but its Responses endpoint does not answer: {type(error).__name__}",
-            hint="`sgcx patch status` says whether the endpoint could be mounted; `sgcx logs` has the details",
+            hint="`sgcx logs` has the details",
             log_path=str(child.log_path),
         ) from error
     if record.served_model_name not in names:
@@ -377,6 +378,7 @@ def _ignored_options(result: UpResult, options: UpOptions) -> tuple[str, ...]:
         "--host": options.host not in (None, record.host),
         "--port": options.port not in (None, 0, record.port),
         "--context": options.context_length not in (None, record.context_length),
+        "--without-patch": bool(options.without_patches),
         "--no-auth": not options.authentication and result.api_key_path is not None,
     }
     return tuple(name for name, is_different in differs.items() if is_different)

@@ -95,7 +95,7 @@ def test_an_unknown_patch_and_an_unknown_version_are_said(published: SglangInsta
 
 def test_a_patched_file_is_known_and_a_damaged_one_is_not(published: SglangInstallation) -> None:
     patcher = SglangPatcher()
-    patcher.apply_to(published.root)
+    patches.apply(published)
     assert patcher.is_patched_file(published.root, PATCHES[0].file)
     (published.root / PATCHES[0].file).write_bytes(b"damaged")
     assert not patcher.is_patched_file(published.root, PATCHES[0].file)

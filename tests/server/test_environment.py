@@ -30,18 +30,12 @@ _DEADLINE_S = 60
 
 
 class NoPatches:
-    def apply_to(self, site_packages: Path) -> None:
-        pass
-
     def is_patched_file(self, site_packages: Path, relative_path: str) -> bool:
         return False
 
 
-class OnePatch(NoPatches):
+class OnePatch:
     """Changes the package's module, as a source patch does."""
-
-    def apply_to(self, site_packages: Path) -> None:
-        (site_packages / "tiny_engine.py").write_text("patched = True\n")
 
     def is_patched_file(self, site_packages: Path, relative_path: str) -> bool:
         return relative_path == "tiny_engine.py" and "patched" in (site_packages / relative_path).read_text()
@@ -90,7 +84,7 @@ def only_the_local_index(spec: EngineSpec) -> Iterator[None]:
 def engines_dir(tmp_path_factory: pytest.TempPathFactory, spec: EngineSpec) -> Path:
     """With the engine in it. Tests that damage it mend it."""
     directory = tmp_path_factory.mktemp("engines")
-    environment.install(spec, directory, patcher=NoPatches())
+    environment.install(spec, directory)
     return directory
 
 
@@ -116,7 +110,7 @@ def test_an_installed_engine_is_ready_and_verifies(spec: EngineSpec, engines_dir
 
 def test_installing_a_ready_engine_does_nothing(spec: EngineSpec, engines_dir: Path) -> None:
     progress: list[InstallProgress] = []
-    environment.install(spec, engines_dir, patcher=NoPatches(), on_progress=progress.append)
+    environment.install(spec, engines_dir, on_progress=progress.append)
     assert progress == []
 
 
@@ -137,14 +131,13 @@ def test_a_missing_file_is_found_and_mended(spec: EngineSpec, engines_dir: Path)
     assert environment.verify(spec, engines_dir, patcher=NoPatches()) == []
 
 
-def test_a_patched_file_is_right_and_repair_puts_the_patch_in_again(spec: EngineSpec, engines_dir: Path) -> None:
+def test_a_patched_file_is_right_and_a_damaged_one_becomes_the_published(spec: EngineSpec, engines_dir: Path) -> None:
     module = module_of(spec, engines_dir)
-    OnePatch().apply_to(module.parent)
+    module.write_text("patched = True\n")
     assert environment.verify(spec, engines_dir, patcher=OnePatch()) == []
     module.write_text("damaged\n")
     assert len(environment.repair(spec, engines_dir, patcher=OnePatch())) == 1
-    assert module.read_text() == "patched = True\n"
-    environment.repair(spec, engines_dir, patcher=NoPatches())
+    assert module.read_text() == "answer = 42\n"
 
 
 def test_a_version_other_than_the_locks_is_found(spec: EngineSpec, engines_dir: Path, tmp_path: Path) -> None:
@@ -182,17 +175,13 @@ import pathlib, sys
 from sgcx.server import environment, installer
 from sgcx.server.engine_specs import EngineSpec
 
-class NoPatches:
-    def apply_to(self, site_packages): pass
-    def is_patched_file(self, site_packages, relative_path): return False
-
 def stop(progress):
     if progress.stage == sys.argv[3] and progress.done == int(sys.argv[4]):
         print("stopped", flush=True)
         sys.stdin.read()
 
 spec = EngineSpec("tiny-1.0-cpu", "1.0", "cpu", pathlib.Path(sys.argv[1]), 1, (3, 99), "tiny_engine")
-environment.install(spec, pathlib.Path(sys.argv[2]), patcher=NoPatches(), on_progress=stop)
+environment.install(spec, pathlib.Path(sys.argv[2]), on_progress=stop)
 """
 
 
@@ -205,12 +194,12 @@ def test_a_killed_installation_is_noticed_and_made_again(
         assert installer.stdout is not None
         assert installer.stdout.readline() == b"stopped\n"
         with pytest.raises(UserError, match=r"being installed or changed by another process \(pid \d+\)"):
-            environment.install(spec, tmp_path, patcher=NoPatches())
+            environment.install(spec, tmp_path)
         installer.send_signal(signal.SIGKILL)
     wait_until(lambda: installer_at_work(EngineDirectory.of(spec, tmp_path)) is None)
     state = environment.inspect(spec, tmp_path)
     assert (state.status, state.reason) == (EngineStatus.INCOMPLETE, "its installation was interrupted")
-    assert environment.install(spec, tmp_path, patcher=NoPatches()).status is EngineStatus.READY
+    assert environment.install(spec, tmp_path).status is EngineStatus.READY
     assert environment.verify(spec, tmp_path, patcher=NoPatches()) == []
     assert environment.remove(spec, tmp_path) > 0
     assert environment.inspect(spec, tmp_path).status is EngineStatus.ABSENT
@@ -220,7 +209,7 @@ def test_a_killed_installation_is_noticed_and_made_again(
 def test_a_disk_that_is_too_small_is_said_in_gib_before_anything_is_written(spec: EngineSpec, tmp_path: Path) -> None:
     engines_dir = tmp_path / "engines"
     with pytest.raises(UserError, match=r"is \d+\.\d GiB short") as refusal:
-        environment.install(replace(spec, minimum_free_bytes=1 << 60), engines_dir, patcher=NoPatches())
+        environment.install(replace(spec, minimum_free_bytes=1 << 60), engines_dir)
     assert refusal.value.hint is not None
     assert environment.inspect(spec, engines_dir).status is EngineStatus.ABSENT
 
@@ -232,7 +221,7 @@ def test_a_half_made_engine_is_gone_before_the_disk_is_measured(
     engine.venv.mkdir(parents=True)
     there: list[bool] = []
     monkeypatch.setattr(installer, "check_free_space", lambda path, _: there.append(path.exists()))
-    environment.install(spec, tmp_path, patcher=NoPatches())
+    environment.install(spec, tmp_path)
     assert there == [False]
 
 
@@ -243,13 +232,13 @@ def test_an_engine_that_another_process_has_just_finished_is_not_made_again(
     looks = iter([replace(ready, status=EngineStatus.INCOMPLETE), ready])
     monkeypatch.setattr(environment, "inspect", lambda *_: next(looks))
     marker = EngineDirectory.of(spec, engines_dir).marker.stat().st_mtime_ns
-    assert environment.install(spec, engines_dir, patcher=NoPatches()) == ready
+    assert environment.install(spec, engines_dir) == ready
     assert EngineDirectory.of(spec, engines_dir).marker.stat().st_mtime_ns == marker
 
 
 def test_an_engine_that_cannot_be_imported_is_not_ready(spec: EngineSpec, tmp_path: Path) -> None:
     with pytest.raises(LaunchFailed, match="cannot import no_such_module") as failure:
-        environment.install(replace(spec, proof_module="no_such_module"), tmp_path, patcher=NoPatches())
+        environment.install(replace(spec, proof_module="no_such_module"), tmp_path)
     assert "ModuleNotFoundError: No module named 'no_such_module'" in failure.value.log_tail
     assert environment.inspect(spec, tmp_path).status is EngineStatus.INCOMPLETE
 
@@ -258,14 +247,14 @@ def test_a_package_that_is_not_the_locks_is_refused(spec: EngineSpec, tmp_path: 
     lock = tmp_path / "lock.txt"
     lock.write_text(f"tiny-engine==1.0 --hash=sha256:{'0' * 64}\n")
     with pytest.raises(UserError, match="not the file that the lock names"):
-        environment.install(replace(spec, lock=lock), tmp_path, patcher=NoPatches())
+        environment.install(replace(spec, lock=lock), tmp_path)
 
 
 def test_a_package_that_the_index_lacks_is_named(spec: EngineSpec, tmp_path: Path) -> None:
     lock = tmp_path / "lock.txt"
     lock.write_text("tiny-engine==7.0\n")
     with pytest.raises(UserError, match=r"no tiny-engine==7\.0"):
-        environment.install(replace(spec, lock=lock), tmp_path, patcher=NoPatches())
+        environment.install(replace(spec, lock=lock), tmp_path)
 
 
 def test_a_python_outside_the_locks_range_is_refused() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sgcx.engines.patches.installation import SglangInstallation
 from sgcx.engines.patches.patching import PatchStatus, SglangPatcher, apply, export, is_patched_file, revert, status
 from sgcx.engines.patches.registry import PATCHES, Patch, patches_for
+from sgcx.engines.patches.view import write_view
 
 __all__ = [
     "PATCHES",
@@ -22,4 +23,5 @@ __all__ = [
     "patches_for",
     "revert",
     "status",
+    "write_view",
 ]

@@ -15,7 +15,7 @@ from typing import Literal
 
 from sgcx.atomic_write import write_atomically
 from sgcx.engines.patches.installation import SglangInstallation
-from sgcx.engines.patches.registry import PATCHES, Patch, patches_for
+from sgcx.engines.patches.registry import PATCHES, Patch, patches_for, patches_without
 from sgcx.engines.patches.unified_diff import DiffMismatch, put_in, take_out
 from sgcx.errors import UserError
 
@@ -66,6 +66,13 @@ def revert(installation: SglangInstallation, names: Iterable[str] | None = None)
     return _change(installation, patches_for(installation.version, names), present=False)
 
 
+def patched_files(installation: SglangInstallation, without: frozenset[str]) -> dict[str, bytes]:
+    """What each file is with all patches of this version but `without`, whichever are in it now. Changes nothing."""
+    chosen = frozenset(patch.name for patch in patches_without(installation.version, without))
+    names = dict.fromkeys(patch.file for patch in patches_for(installation.version) if patch.name in chosen)
+    return {name: _with_patches(_read_or_refuse(installation, name), chosen) for name in names}
+
+
 def export(directory: Path, sglang_version: str) -> list[Path]:
     """Writes the diffs of one version.
 
@@ -112,7 +119,7 @@ def _read_or_refuse(installation: SglangInstallation, relative_path: str) -> _Pa
     except _Conflict as conflict:
         raise UserError(
             f"{installation.root / relative_path} was not patched: {conflict}",
-            hint="Reinstall SGLang, or take the foreign change out first",
+            hint="`sgcx engine repair` mends an engine of sgcx; elsewhere reinstall SGLang, or undo the foreign change",
         ) from conflict
 
 
@@ -144,9 +151,13 @@ def _without(content: bytes, applied: tuple[Patch, ...]) -> str | None:
         return None
 
 
-def _write(file: _PatchedFile, names: frozenset[str]) -> None:
+def _with_patches(file: _PatchedFile, names: frozenset[str]) -> bytes:
     edits = [edit for patch in file.patches if patch.name in names for edit in patch.edits]
-    write_atomically(file.path, put_in(file.published, edits).encode("utf-8"), mode=file.path.stat().st_mode & 0o777)
+    return put_in(file.published, edits).encode("utf-8")
+
+
+def _write(file: _PatchedFile, names: frozenset[str]) -> None:
+    write_atomically(file.path, _with_patches(file, names), mode=file.path.stat().st_mode & 0o777)
     # Compiled copies are recognised by time and size; removing them leaves nothing to recognise.
     for compiled in (file.path.parent / "__pycache__").glob(f"{file.path.stem}.*.pyc"):
         compiled.unlink(missing_ok=True)
@@ -161,10 +172,7 @@ def _supported_versions() -> str:
 
 
 class SglangPatcher:
-    """All patches of whatever SGLang is installed, for the one who makes and verifies engine environments."""
-
-    def apply_to(self, site_packages: Path) -> None:
-        apply(SglangInstallation.find(site_packages))
+    """Knows a patched file, for the one who verifies engine environments."""
 
     def is_patched_file(self, site_packages: Path, relative_path: str) -> bool:
         if not relative_path.startswith("sglang/"):

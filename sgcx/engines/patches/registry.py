@@ -26,6 +26,10 @@ class Patch:
     """Of the file as SGLang published it."""
     patched_sha256: str
     """Of the file with this patch and no other."""
+    needs: tuple[str, ...] = ()
+    """Patches without which this one does harm."""
+    needed_by_sgcx: bool = False
+    """sgcx's own endpoint cannot be served without it."""
 
     @cached_property
     def text(self) -> str:
@@ -47,6 +51,7 @@ PATCHES: tuple[Patch, ...] = (
         upstream="0.5.11 and later load plugins from the entry point group sglang.srt.plugins",
         pristine_sha256="10444fc690914b7d0a0c44b1bfc3b60184e6485372a682156e9f07a48980895d",
         patched_sha256="0e538a147766bbae9df55eabd7f61b7d14db825f2bfb4e1b88907dfaef97bd3b",
+        needed_by_sgcx=True,
     ),
     Patch(
         name="cpu-grammar",
@@ -84,3 +89,13 @@ def patches_for(sglang_version: str, names: Iterable[str] | None = None) -> tupl
             f"There is no patch {unknown[0]!r} for SGLang {sglang_version}", hint=f"Patches for it: {available}"
         )
     return tuple(patch for patch in known if patch.name in wanted)
+
+
+def patches_without(sglang_version: str, left_out: Iterable[str]) -> tuple[Patch, ...]:
+    """All patches for one SGLang version but those left out; none may need one of these."""
+    absent = {patch.name for patch in patches_for(sglang_version, left_out)}
+    present = tuple(patch for patch in patches_for(sglang_version) if patch.name not in absent)
+    for patch in present:
+        for missing in absent.intersection(patch.needs):
+            raise UserError(f"The patch {patch.name!r} needs {missing!r}", hint="Leave out both, or neither")
+    return present
