@@ -10,10 +10,5 @@ if [ ! -d "$work/sglang" ]; then
   mkdir "$work/extra"; xz -dc "$payload/extra.tar.xz" | tar -C "$work/extra" -xf -
 fi
 export PYTHONPATH="$repo:$work/extra:$work/sglang:$work/site" SGCX_HOME="$work/home" HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
-python3 -m sgcx patch apply "$work/sglang" > "$out/patch.log" 2>&1 || python3 - "$work/sglang" <<'PY'
-import sys
-from pathlib import Path
-from sgcx.engines.patches.patching import SglangPatcher
-SglangPatcher().apply_to(Path(sys.argv[1]))
-PY
+python3 -m sgcx patch apply --target "$work/sglang" > "$out/patch.log" 2>&1 || { cat "$out/patch.log"; exit 1; }
 cd "$here" && python3 run.py "$out" "$@"
