@@ -45,16 +45,13 @@ async def create_response(endpoint: Endpoint, turn: Turn, connection: HTTPConnec
     generation = Generation(endpoint.engine_for(connection).generate(_job(endpoint, request, response_id)))
     if not request.background:
         await generation.peek(endpoint.peek_s)
-    stream = ResponseStream(
+    stream = ResponseStream.of(
+        request,
         response_id=response_id,
         model=endpoint.model.name,
-        tools=request.tools,
-        echo=request.echo,
+        seal=endpoint.seal,
         new_id=new_id,
         now=lambda: int(time()),
-        limited=request.max_output_tokens is not None,
-        max_tool_calls=None if request.parallel_tool_calls else 1,
-        generate=request.generate,
     )
     batches = turn.kept(events(generation, stream, request_id=response_id))
     return Creation(request, stream, generation, batches, ignored)

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
+from sgcx.responses.deltas import TokenLogprob
 from sgcx.responses.wire import JsonObject, JsonValue
 
 ResponseEventType = Literal[
@@ -35,20 +37,76 @@ def part_done(item_id: str, output_index: int, part: JsonObject) -> Event:
     return _of_part("response.content_part.done", item_id, output_index, {"part": part})
 
 
-def text_delta(item_id: str, output_index: int, delta: str) -> Event:
-    return _of_part("response.output_text.delta", item_id, output_index, {"delta": delta, "logprobs": []})
+def text_delta(item_id: str, output_index: int, delta: str, logprobs: Sequence[TokenLogprob]) -> Event:
+    # One per token: no dictionary is built twice.
+    return {
+        "type": "response.output_text.delta",
+        "item_id": item_id,
+        "output_index": output_index,
+        "content_index": 0,
+        "delta": delta,
+        "logprobs": [_logprob(entry) for entry in logprobs],
+    }
 
 
-def text_done(item_id: str, output_index: int, text: str) -> Event:
-    return _of_part("response.output_text.done", item_id, output_index, {"text": text, "logprobs": []})
+def text_done(item_id: str, output_index: int, text: str, logprobs: Sequence[TokenLogprob]) -> Event:
+    fields: JsonObject = {"text": text, "logprobs": [_logprob(entry) for entry in logprobs]}
+    return _of_part("response.output_text.done", item_id, output_index, fields)
+
+
+def output_text(text: str, logprobs: Sequence[TokenLogprob]) -> JsonObject:
+    """The content part. Unlike events, it gives the bytes of each token."""
+    return {
+        "type": "output_text",
+        "text": text,
+        "annotations": [],
+        "logprobs": [
+            {
+                **_token(entry.token, entry.logprob),
+                "top_logprobs": [_token(token, logprob) for token, logprob in entry.top],
+            }
+            for entry in logprobs
+        ],
+    }
+
+
+def _token(token: str, logprob: float) -> JsonObject:
+    return {"token": token, "bytes": list(token.encode()), "logprob": logprob}
+
+
+def _logprob(entry: TokenLogprob) -> JsonObject:
+    top: list[JsonValue] = [{"token": token, "logprob": logprob} for token, logprob in entry.top]
+    return {"token": entry.token, "logprob": entry.logprob, "top_logprobs": top}
 
 
 def reasoning_delta(item_id: str, output_index: int, delta: str) -> Event:
-    return _of_part("response.reasoning_text.delta", item_id, output_index, {"delta": delta})
+    return {
+        "type": "response.reasoning_text.delta",
+        "item_id": item_id,
+        "output_index": output_index,
+        "content_index": 0,
+        "delta": delta,
+    }
 
 
 def reasoning_done(item_id: str, output_index: int, text: str) -> Event:
     return _of_part("response.reasoning_text.done", item_id, output_index, {"text": text})
+
+
+def summary_part_added(item_id: str, output_index: int, part: JsonObject) -> Event:
+    return _of_summary("response.reasoning_summary_part.added", item_id, output_index, {"part": part})
+
+
+def summary_part_done(item_id: str, output_index: int, part: JsonObject) -> Event:
+    return _of_summary("response.reasoning_summary_part.done", item_id, output_index, {"part": part})
+
+
+def summary_delta(item_id: str, output_index: int, delta: str) -> Event:
+    return _of_summary("response.reasoning_summary_text.delta", item_id, output_index, {"delta": delta})
+
+
+def summary_done(item_id: str, output_index: int, text: str) -> Event:
+    return _of_summary("response.reasoning_summary_text.done", item_id, output_index, {"text": text})
 
 
 def arguments_delta(item_id: str, output_index: int, delta: str) -> Event:
@@ -75,3 +133,8 @@ def _of_item(kind: str, item_id: str, output_index: int, fields: JsonObject) -> 
 def _of_part(kind: str, item_id: str, output_index: int, fields: JsonObject) -> Event:
     # Every item has at most one content part, so its index is always 0.
     return {"type": kind, "item_id": item_id, "output_index": output_index, "content_index": 0, **fields}
+
+
+def _of_summary(kind: str, item_id: str, output_index: int, fields: JsonObject) -> Event:
+    # One summary part, too.
+    return {"type": kind, "item_id": item_id, "output_index": output_index, "summary_index": 0, **fields}

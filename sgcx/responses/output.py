@@ -1,4 +1,4 @@
-"""Output items while they are open: opened → delta* → closed. Each keeps one id for life. Calls: `output_calls`.
+"""Output items while they are open: opened → delta* → closed. Each keeps one id for life.
 
 `snapshot` is the item as the API shows it; what was streamed, what the terminal event lists and what a
 client replays are the same object.
@@ -6,14 +6,18 @@ client replays are the same object.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from sgcx.responses import events
+from sgcx.responses.deltas import TokenLogprob
 from sgcx.responses.events import Event
+from sgcx.responses.seal import Seal
 from sgcx.responses.wire import JsonObject
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
+Phase = Literal["commentary", "final_answer"]
 
 
 class OutputItem(Protocol):
@@ -32,63 +36,105 @@ class OutputItem(Protocol):
 @dataclass(slots=True)
 class MessageItem:
     id: str
+    phase: Phase | None = None
+    """Known when something follows, or nothing does; the text does not wait for that."""
     _pieces: list[str] = field(default_factory=list)
+    _logprobs: list[TokenLogprob] = field(default_factory=list)
 
     def snapshot(self, status: ItemStatus) -> JsonObject:
-        content = [] if status == "in_progress" else [_output_text("".join(self._pieces))]
-        return {"type": "message", "id": self.id, "role": "assistant", "status": status, "content": content}
+        content = [] if status == "in_progress" else [self._part()]
+        phase = {"phase": self.phase} if self.phase else {}
+        return {"type": "message", "id": self.id, "role": "assistant", "status": status, "content": content, **phase}
 
     def opened(self, output_index: int) -> list[Event]:
-        return [events.part_added(self.id, output_index, _output_text(""))]
+        return [events.part_added(self.id, output_index, self._part())]
 
-    def append(self, text: str, output_index: int) -> list[Event]:
+    def append(self, text: str, output_index: int, logprobs: Sequence[TokenLogprob] = ()) -> list[Event]:
         self._pieces.append(text)
-        return [events.text_delta(self.id, output_index, text)]
+        if logprobs:
+            self._logprobs.extend(logprobs)
+        return [events.text_delta(self.id, output_index, text, logprobs)]
 
     def closed(self, output_index: int) -> list[Event]:
-        text = "".join(self._pieces)
         return [
-            events.text_done(self.id, output_index, text),
-            events.part_done(self.id, output_index, _output_text(text)),
+            events.text_done(self.id, output_index, "".join(self._pieces), self._logprobs),
+            events.part_done(self.id, output_index, self._part()),
         ]
 
-
-def _output_text(text: str) -> JsonObject:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    def _part(self) -> JsonObject:
+        return events.output_text("".join(self._pieces), self._logprobs)
 
 
 @dataclass(slots=True)
 class ReasoningItem:
-    """The model's raw thinking, as `reasoning_text` content: clients send that back, so nothing has to be kept."""
+    """The model's raw thinking, as `reasoning_text` content: clients send that back, so nothing has to be kept.
+
+    `seal`: the item carries it encrypted as well, for clients that send back nothing else.
+    """
 
     id: str
+    seal: Seal | None = None
     _pieces: list[str] = field(default_factory=list)
 
     def snapshot(self, status: ItemStatus) -> JsonObject:
-        content = [] if status == "in_progress" else [_reasoning_text("".join(self._pieces))]
+        shown = [] if status == "in_progress" else [self._part()]
         return {
             "type": "reasoning",
             "id": self.id,
-            "summary": [],
-            "content": content,
-            "encrypted_content": None,
+            **self._shown(shown),
+            "encrypted_content": None if status == "in_progress" else self._sealed(),
             "status": status,
         }
 
     def opened(self, output_index: int) -> list[Event]:
-        return [events.part_added(self.id, output_index, _reasoning_text(""))]
+        return [events.part_added(self.id, output_index, self._part())]
 
     def append(self, text: str, output_index: int) -> list[Event]:
         self._pieces.append(text)
         return [events.reasoning_delta(self.id, output_index, text)]
 
     def closed(self, output_index: int) -> list[Event]:
-        text = "".join(self._pieces)
         return [
-            events.reasoning_done(self.id, output_index, text),
-            events.part_done(self.id, output_index, _reasoning_text(text)),
+            events.reasoning_done(self.id, output_index, self._text()),
+            events.part_done(self.id, output_index, self._part()),
         ]
 
+    def _shown(self, parts: list[JsonObject]) -> JsonObject:
+        return {"summary": [], "content": parts}
 
-def _reasoning_text(text: str) -> JsonObject:
-    return {"type": "reasoning_text", "text": text}
+    def _part(self) -> JsonObject:
+        return {"type": "reasoning_text", "text": self._text()}
+
+    def _text(self) -> str:
+        return "".join(self._pieces)
+
+    def _sealed(self) -> str | None:
+        return None if self.seal is None else self.seal.seal(self._text().encode())
+
+
+@dataclass(slots=True)
+class SummarizedReasoningItem(ReasoningItem):
+    """The same text as a summary, for clients that ask for one.
+
+    Nobody here could write a shorter one. It takes the place of the content, so that nothing is sent, shown and
+    replayed twice.
+    """
+
+    def opened(self, output_index: int) -> list[Event]:
+        return [events.summary_part_added(self.id, output_index, self._part())]
+
+    def append(self, text: str, output_index: int) -> list[Event]:
+        self._pieces.append(text)
+        return [events.summary_delta(self.id, output_index, text)]
+
+    def closed(self, output_index: int) -> list[Event]:
+        return [
+            events.summary_done(self.id, output_index, self._text()),
+            events.summary_part_done(self.id, output_index, self._part()),
+        ]
+
+    def _shown(self, parts: list[JsonObject]) -> JsonObject:
+        return {"summary": parts, "content": []}
+
+    def _part(self) -> JsonObject:
+        return {"type": "summary_text", "text": self._text()}

@@ -81,13 +81,15 @@ class Node:
             )
         return float(self.value)
 
-    def optional_integer(self, minimum: int) -> int | None:
+    def optional_integer(self, minimum: int, maximum: int | None = None) -> int | None:
         if self.value is None:
             return None
         if isinstance(self.value, bool) or not isinstance(self.value, int):
             raise self.invalid("an integer")
         if self.value < minimum:
             raise InvalidRequest(f"`{self.path}` must be at least {minimum}, not {self.value}", param=self.path)
+        if maximum is not None and self.value > maximum:
+            raise InvalidRequest(f"`{self.path}` must be at most {maximum}, not {self.value}", param=self.path)
         return self.value
 
     def is_string(self) -> bool:

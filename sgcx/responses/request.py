@@ -15,6 +15,9 @@ from sgcx.responses.wire import JsonObject, JsonValue
 
 ToolChoice = Literal["auto", "none"]
 
+_SEALED_REASONING = "reasoning.encrypted_content"
+_LOGPROBS = "message.output_text.logprobs"
+_MAX_TOP_LOGPROBS = 20
 _STATEFUL = ("previous_response_id", "conversation")
 _EFFORTS_WITHOUT_THINKING = ("none", "minimal")
 
@@ -41,6 +44,13 @@ class ResponsesRequest:
     temperature: float | None
     top_p: float | None
     max_output_tokens: int | None
+    max_tool_calls: int | None
+    summarize: bool
+    """Reasoning is shown as a summary."""
+    sealed_reasoning: bool
+    """Reasoning items carry their content encrypted."""
+    top_logprobs: int | None
+    """None: no logprobs at all; 0: those of the answer's own tokens."""
     generate: bool
     """False: only the prompt cache is filled; the response has no output, and can be continued."""
     stream: bool
@@ -61,6 +71,7 @@ def parse_request(body: object, *, earlier: Sequence[JsonObject] = (), stateful:
     earlier_items, _ = parse_input(Node(list(earlier), "history"))
     items, ignored_items = parse_input(node.get("input"))
     tools, ignored_tools = parse_tools(node.get("tools"))
+    included, ignored_includes = _include(node.get("include"))
     return ResponsesRequest(
         model=node.get("model").optional_string(),
         input=(*earlier_items, *items),
@@ -73,10 +84,14 @@ def parse_request(body: object, *, earlier: Sequence[JsonObject] = (), stateful:
         temperature=node.get("temperature").optional_number(0, 2),
         top_p=node.get("top_p").optional_number(0, 1),
         max_output_tokens=node.get("max_output_tokens").optional_integer(1),
+        max_tool_calls=node.get("max_tool_calls").optional_integer(1),
+        summarize=_summarize(node.get("reasoning")),
+        sealed_reasoning=_SEALED_REASONING in included,
+        top_logprobs=_top_logprobs(node.get("top_logprobs"), included),
         generate=_generate(node),
         stream=node.get("stream").boolean(False),
         background=node.get("background").boolean(False),
-        ignored=(*ignored_tools, *ignored_items),
+        ignored=(*ignored_tools, *ignored_items, *ignored_includes),
         echo=_echo(node, stateful),
     )
 
@@ -119,6 +134,27 @@ def _thinking(node: Node) -> bool:
         if effort in _EFFORTS_WITHOUT_THINKING:
             return False
     return _thread_source(node) != "thread_title"
+
+
+def _include(node: Node) -> tuple[frozenset[str], tuple[str, ...]]:
+    """What the output should hold besides, and what it cannot."""
+    wanted = {element.string(): element.path for element in node.items()}
+    known = frozenset(wanted) & {_SEALED_REASONING, _LOGPROBS}
+    return known, tuple(f"{path}={name}" for name, path in wanted.items() if name not in known)
+
+
+def _summarize(reasoning: Node) -> bool:
+    """Every kind of summary is the same here; `generate_summary` is the field's first name."""
+    if reasoning.is_null():
+        return False
+    wanted = [reasoning.get(name).optional_string() for name in ("summary", "generate_summary")]
+    return any(label not in (None, "none") for label in wanted)
+
+
+def _top_logprobs(node: Node, included: frozenset[str]) -> int | None:
+    """Either field asks for them."""
+    top = node.optional_integer(0, _MAX_TOP_LOGPROBS) or 0
+    return top if top or _LOGPROBS in included else None
 
 
 def _thread_source(node: Node) -> JsonValue:

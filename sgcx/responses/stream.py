@@ -22,14 +22,24 @@ from sgcx.responses.deltas import (
     Finished,
     ReasoningDelta,
     TextDelta,
+    TokenLogprob,
     ToolCallArguments,
     ToolCallFinished,
     ToolCallStarted,
     Usage,
 )
 from sgcx.responses.events import Event, ResponseEventType
-from sgcx.responses.output import ItemStatus, MessageItem, OutputItem, ReasoningItem
+from sgcx.responses.output import (
+    ItemStatus,
+    MessageItem,
+    OutputItem,
+    Phase,
+    ReasoningItem,
+    SummarizedReasoningItem,
+)
 from sgcx.responses.output_calls import CallItem, call_item
+from sgcx.responses.request import ResponsesRequest
+from sgcx.responses.seal import Seal
 from sgcx.responses.tools import ToolTable
 from sgcx.responses.wire import JsonObject, JsonValue
 
@@ -54,9 +64,13 @@ class ResponseStream:
     limited: bool = False
     """The client set `max_output_tokens`, so running out of tokens is its own limit, not the context's."""
     max_tool_calls: int | None = None
-    """What the model does after so many calls is left out: 1 where the client wants no parallel calls."""
+    """What the model does after so many calls is left out."""
     generate: bool = True
     """False: the engine only reads the prompt; what it made of it is left out."""
+    summarize: bool = False
+    """Reasoning is shown as a summary."""
+    seal: Seal | None = None
+    """For reasoning that the client wants sealed."""
     state: Literal["idle", "streaming", "closed"] = field(default="idle", init=False)
     status: ResponseStatus = field(default="in_progress", init=False)
     usage: Usage | None = field(default=None, init=False)
@@ -65,11 +79,40 @@ class ResponseStream:
     _output: list[JsonObject] = field(default_factory=list, init=False)
     _sequence: int = field(default=0, init=False)
     _calls: int = field(default=0, init=False)
+    _leaves_out: bool = field(default=False, init=False)
+    """What else the model writes is not wanted."""
+
+    @classmethod
+    def of(
+        cls,
+        request: ResponsesRequest,
+        *,
+        response_id: str,
+        model: str,
+        seal: Seal | None,
+        new_id: Callable[[str], str],
+        now: Callable[[], int],
+    ) -> ResponseStream:
+        """The stream that answers `request`. `seal`: None where nothing can be sealed."""
+        return cls(
+            response_id=response_id,
+            model=model,
+            tools=request.tools,
+            echo=request.echo,
+            new_id=new_id,
+            now=now,
+            limited=request.max_output_tokens is not None,
+            max_tool_calls=request.max_tool_calls if request.parallel_tool_calls else 1,
+            generate=request.generate,
+            summarize=request.summarize,
+            seal=seal if request.sealed_reasoning else None,
+        )
 
     def start(self) -> list[Event]:
         if self.state != "idle":
             raise StreamProtocolError("start() called twice")
         self.state = "streaming"
+        self._leaves_out = not self.generate
         self._created_at = self.now()
         return [self._of_response("response.created", "in_progress"), self.heartbeat()]
 
@@ -80,24 +123,19 @@ class ResponseStream:
     def feed(self, delta: EngineDelta) -> list[Event]:
         if self.state != "streaming":
             raise StreamProtocolError(f"{type(delta).__name__} while {self.state}")
-        if (not self.generate or self._has_all_calls) and not isinstance(delta, Finished | Failed):
+        if self._leaves_out and not isinstance(delta, Finished | Failed):
             return []
         match delta:
+            case TextDelta(text, logprobs):
+                return self._append_text(text, logprobs)
             case ReasoningDelta(text):
-                return self._append(ReasoningItem, "rs", text)
-            case TextDelta(text):
-                return self._append(MessageItem, "msg", text)
+                return self._append_reasoning(text)
             case ToolCallStarted(name):
-                return self._unfinished_call() or [
-                    *self._close("completed"),
-                    *self._open_item(call_item(name, self.tools, self.new_id)),
-                ]
+                return self._unfinished_call() or self._begin(call_item(name, self.tools, self.new_id))
             case ToolCallArguments(text):
-                return self._append_arguments(text)
+                return self._number(self._open_call().append(text, len(self._output)))
             case ToolCallFinished():
-                self._open_call()
-                self._calls += 1
-                return self._close("completed")
+                return self._finish_call()
             case Finished():
                 return self._finish(delta)
             case Failed(code, message):
@@ -106,42 +144,52 @@ class ResponseStream:
 
     # transitions
 
-    def _append(self, kind: type[MessageItem] | type[ReasoningItem], prefix: str, text: str) -> list[Event]:
+    def _append_text(self, text: str, logprobs: tuple[TokenLogprob, ...]) -> list[Event]:
         if not text:
             return []
+        if isinstance(self._open, MessageItem):
+            return self._number(self._open.append(text, len(self._output), logprobs))
         if failed := self._unfinished_call():
             return failed
-        emitted: list[Event] = []
-        if not isinstance(self._open, kind):
-            emitted = [*self._close("completed"), *self._open_item(kind(self.new_id(prefix)))]
-        assert self._open is not None
-        return [*emitted, *self._number(self._open.append(text, len(self._output)))]
+        item = MessageItem(self.new_id("msg"))
+        begun = self._begin(item)
+        return [*begun, *self._number(item.append(text, len(self._output), logprobs))]
 
-    def _append_arguments(self, text: str) -> list[Event]:
-        return self._number(self._open_call().append(text, len(self._output)))
+    def _append_reasoning(self, text: str) -> list[Event]:
+        if not text:
+            return []
+        if isinstance(self._open, ReasoningItem):
+            return self._number(self._open.append(text, len(self._output)))
+        if failed := self._unfinished_call():
+            return failed
+        item = (SummarizedReasoningItem if self.summarize else ReasoningItem)(self.new_id("rs"), self.seal)
+        begun = self._begin(item)
+        return [*begun, *self._number(item.append(text, len(self._output)))]
+
+    def _finish_call(self) -> list[Event]:
+        self._open_call()
+        self._calls += 1
+        self._leaves_out = self._calls == self.max_tool_calls
+        return self._close("completed")
 
     def _finish(self, finished: Finished) -> list[Event]:
         self.usage = finished.usage
         if not self.generate:
             self.usage = replace(finished.usage, output_tokens=0, reasoning_tokens=0)
             return [self._end("response.completed", "completed")]
-        cut_call = isinstance(self._open, CallItem)
-        if finished.reason == "stop" or self._has_all_calls:
+        if finished.reason == "stop" or self._leaves_out:
             return self._unfinished_call() or self._stop()
         if not self.limited:
             # The context is full. Clients compact on this code; `incomplete` would end their turn instead.
             return self._fail("context_length_exceeded", "The conversation and its answer fill the model's context")
-        if cut_call:
+        if isinstance(self._open, CallItem):
             self._open = None
         details: JsonObject = {"reason": "max_output_tokens"}
-        return [*self._close("incomplete"), self._end("response.incomplete", "incomplete", incomplete_details=details)]
-
-    @property
-    def _has_all_calls(self) -> bool:
-        return self.max_tool_calls is not None and self._calls >= self.max_tool_calls
+        emitted = self._close("incomplete", "final_answer")
+        return [*emitted, self._end("response.incomplete", "incomplete", incomplete_details=details)]
 
     def _stop(self) -> list[Event]:
-        emitted = self._close("completed")
+        emitted = self._close("completed", "final_answer")
         if all(item["type"] == "reasoning" for item in self._output):
             # Clients take this for a finished turn without an answer; after a failure they ask again.
             return [*emitted, *self._fail("server_error", "The model ended its turn without an answer")]
@@ -164,19 +212,27 @@ class ResponseStream:
             raise StreamProtocolError("no tool call is open")
         return self._open
 
-    def _open_item(self, item: OutputItem) -> list[Event]:
+    def _begin(self, item: OutputItem) -> list[Event]:
+        """Closes the item before it. A message that something follows was not the answer yet."""
+        closed = self._close("completed")
         self._open = item
         index = len(self._output)
-        return self._number([events.item_added(index, item.snapshot("in_progress")), *item.opened(index)])
+        return [
+            *closed,
+            *self._number([events.item_added(index, item.snapshot("in_progress")), *item.opened(index)]),
+        ]
 
-    def _close(self, status: ItemStatus) -> list[Event]:
+    def _close(self, status: ItemStatus, phase: Phase = "commentary") -> list[Event]:
         item, self._open = self._open, None
         if item is None:
             return []
+        if isinstance(item, MessageItem):
+            item.phase = phase
         index = len(self._output)
+        emitted = item.closed(index)
         snapshot = item.snapshot(status)
         self._output.append(snapshot)
-        return self._number([*item.closed(index), events.item_done(index, snapshot)])
+        return self._number([*emitted, events.item_done(index, snapshot)])
 
     def _end(self, kind: ResponseEventType, status: ResponseStatus, **fields: JsonValue) -> Event:
         self.state, self.status = "closed", status

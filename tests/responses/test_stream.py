@@ -26,6 +26,7 @@ from sgcx.responses.deltas import (
 )
 from sgcx.responses.request import parse_request
 from sgcx.responses.stream import ResponseStream, StreamProtocolError
+from sgcx.store.sealing import AesGcmSeal
 
 REQUEST = parse_request(
     {
@@ -44,6 +45,7 @@ REQUEST = parse_request(
     }
 )
 SDK_EVENT: TypeAdapter[ResponseStreamEvent] = TypeAdapter(ResponseStreamEvent)
+SEAL = AesGcmSeal(bytes(32), model="m")
 USAGE = Usage(input_tokens=10, cached_tokens=4, output_tokens=5, reasoning_tokens=2)
 
 SHORT = {
@@ -53,6 +55,10 @@ SHORT = {
     "response.content_part.added": "K",
     "response.output_text.delta": "D",
     "response.reasoning_text.delta": "D",
+    "response.reasoning_summary_part.added": "K",
+    "response.reasoning_summary_text.delta": "D",
+    "response.reasoning_summary_text.done": "E",
+    "response.reasoning_summary_part.done": "E",
     "response.function_call_arguments.delta": "D",
     "response.custom_tool_call_input.delta": "D",
     "response.output_text.done": "E",
@@ -68,7 +74,7 @@ SHORT = {
 GRAMMAR = re.compile(r"^CP(AK?D+E+I)*(AK?D*)?[TUF]$")
 
 
-def make_stream(*, limited=False, max_tool_calls=None):
+def make_stream(**options):
     numbers = itertools.count(1)
     return ResponseStream(
         response_id="resp_1",
@@ -77,13 +83,12 @@ def make_stream(*, limited=False, max_tool_calls=None):
         echo=REQUEST.echo,
         new_id=lambda prefix: f"{prefix}_{next(numbers)}",
         now=lambda: 1_700_000_000,
-        limited=limited,
-        max_tool_calls=max_tool_calls,
+        **options,
     )
 
 
-def run(deltas, *, limited=False):
-    stream = make_stream(limited=limited)
+def run(deltas, **options):
+    stream = make_stream(**options)
     emitted = list(stream.start())
     for delta in deltas:
         emitted += stream.feed(delta)
@@ -97,6 +102,9 @@ block = st.one_of(
     st.tuples(st.sampled_from(["shell", "apply_patch", "mcp__demo__add", "unknown"]), pieces),
 )
 ending = st.sampled_from([Finished("stop", USAGE), Finished("length", USAGE), Failed("server_error", "boom")])
+
+
+how_shown = st.fixed_dictionaries({"summarize": st.booleans(), "seal": st.sampled_from([None, SEAL])})
 
 
 def deltas_of(blocks, end):
@@ -113,9 +121,9 @@ def deltas_of(blocks, end):
 
 
 @settings(deadline=None)
-@given(st.lists(block, max_size=5), ending, st.booleans())
-def test_events_follow_the_grammar_and_are_numbered_without_gaps(blocks, end, limited):
-    emitted = run(deltas_of(blocks, end), limited=limited)
+@given(st.lists(block, max_size=5), ending, st.booleans(), how_shown)
+def test_events_follow_the_grammar_and_are_numbered_without_gaps(blocks, end, limited, shown):
+    emitted = run(deltas_of(blocks, end), limited=limited, **shown)
     assert GRAMMAR.match("".join(SHORT[event["type"]] for event in emitted))
     assert [event["sequence_number"] for event in emitted] == list(range(len(emitted)))
     closed = [event["item"] for event in emitted if event["type"] == "response.output_item.done"]
@@ -126,9 +134,9 @@ def test_events_follow_the_grammar_and_are_numbered_without_gaps(blocks, end, li
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(block, max_size=5))
-def test_the_openai_sdk_accumulates_every_stream_to_what_the_terminal_event_says(blocks):
-    emitted = run(deltas_of(blocks, Finished("stop", USAGE)))
+@given(st.lists(block, max_size=5), how_shown)
+def test_the_openai_sdk_accumulates_every_stream_to_what_the_terminal_event_says(blocks, shown):
+    emitted = run(deltas_of(blocks, Finished("stop", USAGE)), **shown)
     state = ResponseStreamState(input_tools=omit, text_format=omit)
     for event in emitted:
         state.handle_event(SDK_EVENT.validate_python(json.loads(json.dumps(event))))
