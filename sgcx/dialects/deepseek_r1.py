@@ -16,12 +16,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal, TypeGuard, assert_never
 
 from sgcx.dialects.markers import find_first, held_back
-from sgcx.dialects.turns import ChatMessages, called_function, plain_text
+from sgcx.dialects.pairing import paired
+from sgcx.dialects.turns import ChatMessages, plain_text
 from sgcx.responses.deltas import (
     EngineDelta,
     ReasoningDelta,
@@ -31,7 +32,7 @@ from sgcx.responses.deltas import (
     ToolCallStarted,
 )
 from sgcx.responses.dialect import Reader
-from sgcx.responses.items import CustomToolCall, FunctionCall, InputItem, Message, Reasoning, ToolOutput
+from sgcx.responses.items import InputItem, Message, Reasoning, ToolCall, ToolOutput
 from sgcx.responses.wire import JsonObject
 
 THINK_BEGIN = "<think>"
@@ -69,7 +70,7 @@ class DeepSeekR1:
         if leading:
             texts = [plain_text(item.content) for item in leading if isinstance(item, Message)]
             chat.add_message({"role": "system", "content": "\n\n".join(text for text in texts if text)})
-        for item in _outputs_in_call_order(items[len(leading) :]):
+        for item in paired(items[len(leading) :]):
             _add(chat, item)
         return chat.close()
 
@@ -215,22 +216,6 @@ def _is_instruction(item: InputItem) -> TypeGuard[Message]:
     return isinstance(item, Message) and item.role in ("system", "developer")
 
 
-def _outputs_in_call_order(items: Sequence[InputItem]) -> list[InputItem]:
-    """The format has no call ids: which output belongs to which call, only their order says."""
-    order: dict[str, int] = {}
-    for item in items:
-        if isinstance(item, FunctionCall | CustomToolCall):
-            order.setdefault(item.call_id, len(order))
-
-    def position(item: InputItem) -> int:
-        return order.get(item.call_id, len(order)) if isinstance(item, ToolOutput) else 0
-
-    ordered: list[InputItem] = []
-    for _, run in groupby(items, key=lambda item: isinstance(item, ToolOutput)):
-        ordered += sorted(run, key=position)  # stable: only outputs move
-    return ordered
-
-
 def _add(chat: ChatMessages, item: InputItem) -> None:
     match item:
         case Message(role="assistant", content=content):
@@ -242,9 +227,14 @@ def _add(chat: ChatMessages, item: InputItem) -> None:
             chat.add_message({"role": "user", "content": f"[{role}]\n{plain_text(content)}"})
         case Reasoning(text):
             chat.add_reasoning(text)
-        case FunctionCall() | CustomToolCall():
-            chat.add_call(item.call_id, called_function(item))
-        case ToolOutput(call_id, output):
-            chat.add_message({"role": "tool", "tool_call_id": call_id, "content": plain_text(output)})
+        case ToolCall(number):
+            chat.add_call(_call_id(number), item)
+        case ToolOutput(number, output):
+            chat.add_message({"role": "tool", "tool_call_id": _call_id(number), "content": plain_text(output)})
         case _:
             assert_never(item)
+
+
+def _call_id(number: str) -> str:
+    """The format has none; engines behind chat completions want one that is the same at call and output."""
+    return f"call_{number}"

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from sgcx.dialects.markers import find_first, held_back
-from sgcx.dialects.turns import ChatMessages, called_function, plain_text
+from sgcx.dialects.pairing import paired
+from sgcx.dialects.turns import ChatMessages, plain_text
 from sgcx.responses.deltas import (
     EngineDelta,
     ReasoningDelta,
@@ -27,17 +28,7 @@ from sgcx.responses.deltas import (
     ToolCallStarted,
 )
 from sgcx.responses.dialect import Reader
-from sgcx.responses.items import (
-    CustomToolCall,
-    FunctionCall,
-    ImagePart,
-    InputItem,
-    Message,
-    Part,
-    Reasoning,
-    TextPart,
-    ToolOutput,
-)
+from sgcx.responses.items import ImagePart, InputItem, Message, Part, Reasoning, TextPart, ToolCall, ToolOutput
 from sgcx.responses.wire import JsonObject, JsonValue
 
 THINK_BEGIN = "<think>"
@@ -69,7 +60,7 @@ class KimiK2:
 
     def messages(self, items: Sequence[InputItem], *, images: bool) -> list[JsonObject]:
         writer = _Writer(images=images)
-        for item in items:
+        for item in paired(items):
             writer.add(item)
         return writer.close()
 
@@ -193,7 +184,6 @@ class _Writer:
     images: bool
     _chat: ChatMessages = field(default_factory=ChatMessages)
     _canonical_ids: dict[str, str] = field(default_factory=dict)
-    _calls: int = 0
 
     def add(self, item: InputItem) -> None:
         match item:
@@ -204,23 +194,17 @@ class _Writer:
                 self._chat.add_message({"role": shown, "content": self._content(content)})
             case Reasoning(text):
                 self._chat.add_reasoning(text)
-            case FunctionCall() | CustomToolCall():
-                self._call(item)
-            case ToolOutput(call_id, output):
-                shown_id = self._canonical_ids.get(call_id, call_id)
-                self._chat.add_message({"role": "tool", "tool_call_id": shown_id, "content": self._content(output)})
+            case ToolCall(number, name):
+                self._canonical_ids[number] = f"{_CALL_PREFIX}{name}:{number}"
+                self._chat.add_call(self._canonical_ids[number], item)
+            case ToolOutput(number, output):
+                call_id = self._canonical_ids[number]
+                self._chat.add_message({"role": "tool", "tool_call_id": call_id, "content": self._content(output)})
             case _:
                 assert_never(item)
 
     def close(self) -> list[JsonObject]:
         return self._chat.close()
-
-    def _call(self, call: FunctionCall | CustomToolCall) -> None:
-        function = called_function(call)
-        canonical = f"{_CALL_PREFIX}{function['name']}:{self._calls}"
-        self._calls += 1
-        self._canonical_ids[call.call_id] = canonical
-        self._chat.add_call(canonical, function)
 
     def _content(self, parts: Sequence[Part]) -> JsonValue:
         """One string where there is only text: templates print that verbatim."""

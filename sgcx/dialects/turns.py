@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sgcx.responses.items import CustomToolCall, FunctionCall, Part, TextPart
-from sgcx.responses.tools import CUSTOM_INPUT, exposed_name
+from sgcx.responses.items import Part, TextPart, ToolCall
 from sgcx.responses.wire import JsonObject, JsonValue
 
 IMAGE_NOTE = "[image left out: this model reads text only]"
@@ -15,16 +13,6 @@ IMAGE_NOTE = "[image left out: this model reads text only]"
 
 def plain_text(parts: Sequence[Part]) -> str:
     return "".join(part.text if isinstance(part, TextPart) else IMAGE_NOTE for part in parts)
-
-
-def called_function(call: FunctionCall | CustomToolCall) -> JsonObject:
-    """The call as the model made it: custom tools were shown to it as functions with one string property."""
-    match call:
-        case FunctionCall(arguments=arguments):
-            written = arguments
-        case CustomToolCall(input=text):
-            written = json.dumps({CUSTOM_INPUT: text}, ensure_ascii=False)
-    return {"name": exposed_name(call.name, call.namespace), "arguments": written}
 
 
 @dataclass(slots=True)
@@ -66,7 +54,8 @@ class ChatMessages:
             self._flush()
         self._open().content.append(text)
 
-    def add_call(self, call_id: str, function: JsonObject) -> None:
+    def add_call(self, call_id: str, call: ToolCall) -> None:
+        function: JsonObject = {"name": call.name, "arguments": call.arguments}
         self._open().calls.append({"id": call_id, "type": "function", "function": function})
 
     def close(self) -> list[JsonObject]:

@@ -60,8 +60,10 @@ def build_body(request: EngineRequest, upstream: Upstream) -> JsonObject:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    if request.tools:
-        body["tools"] = request.tools
+    # A parser at the other end drops calls of tools that it was not told of.
+    tools = request.tools if upstream.raw is not None else (*request.tools, *request.late_tools)
+    if tools:
+        body["tools"] = tools
     if request.max_new_tokens is not None:
         body["max_tokens"] = request.max_new_tokens
     if request.json_schema is not None:

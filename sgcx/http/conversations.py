@@ -12,9 +12,10 @@ from sgcx.http.bodies import read_json
 from sgcx.http.ids import new_id
 from sgcx.http.pages import item_list, listed, parse_page
 from sgcx.responses.history import own_items
-from sgcx.responses.items import parse_input
+from sgcx.responses.input_items import InputReader
 from sgcx.responses.parsing import Node, body_node
 from sgcx.responses.storage import Conversation, Storage
+from sgcx.responses.tool_table import ToolTable
 from sgcx.responses.wire import JsonObject
 
 _CONVERSATION = "/v1/conversations/{conversation_id}"
@@ -105,7 +106,7 @@ def _items(node: Node) -> tuple[JsonObject, ...]:
         return ()
     if node.is_string():
         raise node.invalid("an array")
-    parse_input(node)  # raises where an item is malformed; what no model has a use for may be kept
+    InputReader(ToolTable()).read(node)  # raises where an item is malformed; what no model has a use for may be kept
     return own_items(node.value, new_id)
 
 

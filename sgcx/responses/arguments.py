@@ -12,26 +12,62 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-from sgcx.responses.tools import CUSTOM_INPUT, CustomTool, FunctionTool, Tool
+from sgcx.responses.tools import CUSTOM_INPUT, CustomTool
 from sgcx.responses.wire import JsonObject, JsonValue
 
 _PATCH_BEGIN = "*** Begin Patch"
 _PATCH = re.compile(r"^\*\*\* Begin Patch$.*^\*\*\* End Patch$", re.MULTILINE | re.DOTALL)
 
 
-def finish_arguments(text: str, tool: Tool | None) -> str:
-    """The complete `arguments` of a function call. Text that is no JSON object stays verbatim."""
+def finish_arguments(text: str, parameters: JsonObject | None) -> str:
+    """The complete `arguments` of a function call. Text that is no JSON object, or of no schema, stays verbatim."""
     if not text.strip():
         return "{}"
-    if not isinstance(tool, FunctionTool):
+    decoded = None if parameters is None else _decode(text)
+    if parameters is None or not isinstance(decoded, Mapping):
         return text
-    decoded = _decode(text)
-    if not isinstance(decoded, Mapping):
-        return text
-    mended = _mend_object(decoded, tool.parameters)
+    mended = _mend_object(decoded, parameters)
     if mended == decoded and _same_types(mended, decoded) and _is_strict_json(text):
         return text
     return _well_formed(json.dumps(mended, ensure_ascii=False))
+
+
+def finish_object(text: str, parameters: JsonObject) -> JsonObject | None:
+    """The arguments decoded; None where they are no JSON object."""
+    decoded = _decode(text)
+    return _mend_object(decoded, parameters) if isinstance(decoded, Mapping) else None
+
+
+def declared_only(arguments: JsonObject, parameters: JsonObject) -> JsonObject:
+    """The arguments that the schema declares, where they have the declared type."""
+    properties = parameters.get("properties")
+    declared = properties if isinstance(properties, Mapping) else {}
+    return {name: value for name, value in arguments.items() if _conforms(value, declared.get(name))}
+
+
+def strings(value: JsonValue) -> list[str]:
+    """The strings of an array, if it is one."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return []
+    return [element for element in value if isinstance(element, str)]
+
+
+def _conforms(value: JsonValue, schema: JsonValue) -> bool:
+    if not isinstance(schema, Mapping):
+        return False
+    match schema.get("type"):
+        case "string":
+            allowed = schema.get("enum")
+            return isinstance(value, str) and (not isinstance(allowed, Sequence) or value in allowed)
+        case "integer":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "array":
+            return isinstance(value, list) and all(_conforms(element, schema.get("items")) for element in value)
+        case "object":
+            entries = schema.get("additionalProperties")
+            return isinstance(value, Mapping) and all(_conforms(entry, entries) for entry in value.values())
+        case _:
+            return False
 
 
 def finish_custom_input(text: str, tool: CustomTool) -> str:

@@ -24,6 +24,8 @@ class EngineRequest:
     """None: as many as the context has room for."""
     json_schema: JsonObject | None
     thinking: bool
+    late_tools: tuple[JsonObject, ...] = ()
+    """Tools announced in the messages. For engines that accept calls of declared tools only."""
 
 
 class Engine(Protocol):

@@ -126,6 +126,16 @@ def custom_input_done(item_id: str, output_index: int, text: str) -> Event:
     return _of_item("response.custom_tool_call_input.done", item_id, output_index, {"input": text})
 
 
+def shell_command(output_index: int, command_index: int, command: str) -> list[Event]:
+    """One command of a shell call, which goes out in one piece."""
+    place: JsonObject = {"output_index": output_index, "command_index": command_index}
+    return [
+        {"type": "response.shell_call_command.added", **place, "command": ""},
+        {"type": "response.shell_call_command.delta", **place, "delta": command},
+        {"type": "response.shell_call_command.done", **place, "command": command},
+    ]
+
+
 def _of_item(kind: str, item_id: str, output_index: int, fields: JsonObject) -> Event:
     return {"type": kind, "item_id": item_id, "output_index": output_index, **fields}
 

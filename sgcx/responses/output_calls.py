@@ -8,12 +8,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from sgcx.responses import events
-from sgcx.responses.arguments import finish_arguments, finish_custom_input
+from sgcx.responses.arguments import declared_only, finish_arguments, finish_custom_input, finish_object, strings
 from sgcx.responses.events import Event
 from sgcx.responses.output import ItemStatus
-from sgcx.responses.tools import CustomTool, FunctionTool, ToolTable
+from sgcx.responses.tool_table import ToolTable
+from sgcx.responses.tools import CustomTool, FunctionTool, TypedTool
 from sgcx.responses.wire import JsonObject
 
 
@@ -66,7 +68,7 @@ class FunctionCallItem(CallItem):
         ]
 
     def _arguments(self) -> str:
-        return finish_arguments(self._text(), self.tool)
+        return finish_arguments(self._text(), self.tool.parameters if self.tool else None)
 
 
 @dataclass(slots=True)
@@ -96,9 +98,127 @@ class CustomToolCallItem(CallItem):
         return finish_custom_input(self._text(), self.tool)
 
 
+@dataclass(slots=True)
+class TypedCallItem(CallItem):
+    """A call of a tool that is known by its type. What it holds is one object, without deltas of its own."""
+
+    tool: TypedTool
+
+    def closed(self, output_index: int) -> list[Event]:  # noqa: ARG002
+        return []
+
+    def _arguments(self) -> JsonObject | None:
+        """None where the model wrote no JSON object."""
+        return finish_object(self._text(), self.tool.parameters)
+
+    def _declared(self) -> JsonObject:
+        """The arguments that the tool declares, of the types that it declares: the item has no place for others."""
+        return declared_only(self._arguments() or {}, self.tool.parameters)
+
+
+@dataclass(slots=True)
+class ToolSearchCallItem(TypedCallItem):
+    def snapshot(self, status: ItemStatus) -> JsonObject:
+        return {
+            "type": "tool_search_call",
+            "id": self.id,
+            "call_id": self.call_id,
+            "execution": "client",
+            "arguments": {} if status == "in_progress" else self._search(),
+            "status": status,
+        }
+
+    def _search(self) -> JsonObject:
+        """Text that is no JSON is taken for what is searched."""
+        arguments = self._arguments()
+        return {"query": self._text()} if arguments is None else arguments
+
+
+@dataclass(slots=True)
+class ShellCallItem(TypedCallItem):
+    def snapshot(self, status: ItemStatus) -> JsonObject:
+        return {
+            "type": "shell_call",
+            "id": self.id,
+            "call_id": self.call_id,
+            "action": {"commands": []}
+            if status == "in_progress"
+            else {**self._declared(), "commands": self._commands()},
+            "environment": {"type": "local"},
+            "status": status,
+        }
+
+    def closed(self, output_index: int) -> list[Event]:
+        numbered = enumerate(self._commands())
+        return [event for index, text in numbered for event in events.shell_command(output_index, index, text)]
+
+    def _commands(self) -> list[str]:
+        """Text that is no JSON, or one string in place of several, is taken for the command itself."""
+        arguments = self._arguments()
+        commands = self._text() if arguments is None else arguments.get("commands")
+        return [commands] if isinstance(commands, str) else strings(commands)
+
+
+@dataclass(slots=True)
+class LocalShellCallItem(TypedCallItem):
+    def snapshot(self, status: ItemStatus) -> JsonObject:
+        return {
+            "type": "local_shell_call",
+            "id": self.id,
+            "call_id": self.call_id,
+            "action": {"type": "exec", "command": [], "env": {}} if status == "in_progress" else self._action(),
+            "status": status,
+        }
+
+    def _action(self) -> JsonObject:
+        arguments = self._arguments()
+        command = self._text() if arguments is None else arguments.get("command")
+        argv = [*_SHELL_ARGV, command] if isinstance(command, str) else strings(command)
+        return {"type": "exec", **self._declared(), "command": argv, "env": self._declared().get("env", {})}
+
+
+@dataclass(slots=True)
+class ApplyPatchCallItem(TypedCallItem):
+    def snapshot(self, status: ItemStatus) -> JsonObject:
+        return {
+            "type": "apply_patch_call",
+            "id": self.id,
+            "call_id": self.call_id,
+            "operation": _NO_OPERATION if status == "in_progress" else self._operation(),
+            "status": "completed" if status == "completed" else "in_progress",
+        }
+
+    def _operation(self) -> JsonObject:
+        """What is no operation becomes one that fails at the client, and so the model learns of it."""
+        arguments = self._arguments()
+        if arguments is None:
+            return {**_NO_OPERATION, "diff": self._text()}
+        operation = {**self._declared()}
+        for name, value in _NO_OPERATION.items():
+            operation.setdefault(name, value)
+        if operation["type"] == "delete_file":
+            del operation["diff"]
+        return operation
+
+
+_SHELL_ARGV = ("bash", "-lc")
+_NO_OPERATION: JsonObject = {"type": "update_file", "path": "", "diff": ""}
+
+
 def call_item(written: str, tools: ToolTable, new_id: Callable[[str], str]) -> CallItem:
     """The item of a call that begins. `written`: the name as the model wrote it."""
     tool = tools.resolve(written)
-    if isinstance(tool, CustomTool):
-        return CustomToolCallItem(new_id("ctc"), new_id("call"), tool)
-    return FunctionCallItem(new_id("fc"), new_id("call"), tool.name if tool else written, tool)
+    match tool:
+        case CustomTool():
+            return CustomToolCallItem(new_id("ctc"), new_id("call"), tool)
+        case TypedTool(name="tool_search"):
+            return ToolSearchCallItem(new_id("tsc"), new_id("call"), tool)
+        case TypedTool(name="shell"):
+            return ShellCallItem(new_id("sh"), new_id("call"), tool)
+        case TypedTool(name="local_shell"):
+            return LocalShellCallItem(new_id("lsh"), new_id("call"), tool)
+        case TypedTool():
+            return ApplyPatchCallItem(new_id("apc"), new_id("call"), tool)
+        case FunctionTool() | None:
+            return FunctionCallItem(new_id("fc"), new_id("call"), tool.name if tool else written, tool)
+    assert_never(tool)

@@ -52,6 +52,7 @@ def build_engine_request(
         request_id=request_id,
         messages=tuple(messages),
         tools=request.tools.chat_tools() if may_call else (),
+        late_tools=request.tools.late_chat_tools() if may_call else (),
         template_arguments=dialect.template_arguments(thinking=thinking),
         temperature=sampling.temperature if request.temperature is None else request.temperature,
         top_p=sampling.top_p if request.top_p is None else request.top_p,

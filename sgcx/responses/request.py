@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from sgcx.errors import InvalidRequest
-from sgcx.responses.items import InputItem, parse_input
+from sgcx.responses.input_items import InputReader
+from sgcx.responses.items import InputItem
 from sgcx.responses.parsing import Node, body_node
-from sgcx.responses.tools import ToolTable, parse_tools
+from sgcx.responses.tool_table import ToolTable, parse_tool_table
 from sgcx.responses.wire import JsonObject, JsonValue
 
 ToolChoice = Literal["auto", "none"]
@@ -68,19 +69,17 @@ def parse_request(body: object, *, earlier: Sequence[JsonObject] = (), stateful:
     """
     node = body_node(body)
     _refuse_state(node, stateful, continued=bool(earlier))
-    earlier_items, _ = parse_input(Node(list(earlier), "history"))
-    items, ignored_items = parse_input(node.get("input"))
-    tools, ignored_tools = parse_tools(node.get("tools"))
+    tools, conversation, ignored = _conversation(node, earlier)
     included, ignored_includes = _include(node.get("include"))
     return ResponsesRequest(
         model=node.get("model").optional_string(),
-        input=(*earlier_items, *items),
+        input=tuple(conversation.items),
         instructions=node.get("instructions").optional_string(),
-        tools=ToolTable.of(tools),
+        tools=tools,
         tool_choice=_tool_choice(node.get("tool_choice")),
         parallel_tool_calls=node.get("parallel_tool_calls").boolean(True),
-        thinking=_thinking(node),
-        text_format=_text_format(node.get("text")),
+        thinking=_thinking(node, conversation.reasoning or node.get("reasoning")),
+        text_format=_text_format(conversation.text or node.get("text")),
         temperature=node.get("temperature").optional_number(0, 2),
         top_p=node.get("top_p").optional_number(0, 1),
         max_output_tokens=node.get("max_output_tokens").optional_integer(1),
@@ -91,9 +90,21 @@ def parse_request(body: object, *, earlier: Sequence[JsonObject] = (), stateful:
         generate=_generate(node),
         stream=node.get("stream").boolean(False),
         background=node.get("background").boolean(False),
-        ignored=(*ignored_tools, *ignored_items, *ignored_includes),
+        ignored=(*ignored, *ignored_includes),
         echo=_echo(node, stateful),
     )
+
+
+def _conversation(node: Node, earlier: Sequence[JsonObject]) -> tuple[ToolTable, InputReader, tuple[str, ...]]:
+    """Tools come first: items speak of them by the names under which the model sees them."""
+    history, own = Node(list(earlier), "history"), node.get("input")
+    if own.is_null():
+        raise InvalidRequest("`input` is required: a string or an array of items", param="input")
+    tools, ignored = parse_tool_table(node.get("tools"), [*history.items(), *(() if own.is_string() else own.items())])
+    reader = InputReader(tools)
+    reader.read(history)
+    reader.read(own)
+    return tools, reader, (*ignored, *reader.ignored)
 
 
 def _refuse_state(node: Node, stateful: bool, *, continued: bool) -> None:
@@ -126,9 +137,8 @@ def _generate(node: Node) -> bool:
     return node.get("generate").boolean(True) and not prewarm
 
 
-def _thinking(node: Node) -> bool:
+def _thinking(node: Node, reasoning: Node) -> bool:
     """Any effort but `none` and `minimal` thinks. A client that only wants a title for a thread does not."""
-    reasoning = node.get("reasoning")
     if not reasoning.is_null():
         effort = reasoning.get("effort").optional_string()
         if effort in _EFFORTS_WITHOUT_THINKING:

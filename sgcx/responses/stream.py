@@ -40,7 +40,7 @@ from sgcx.responses.output import (
 from sgcx.responses.output_calls import CallItem, call_item
 from sgcx.responses.request import ResponsesRequest
 from sgcx.responses.seal import Seal
-from sgcx.responses.tools import ToolTable
+from sgcx.responses.tool_table import ToolTable
 from sgcx.responses.wire import JsonObject, JsonValue
 
 ResponseStatus = Literal["in_progress", "completed", "incomplete", "failed"]

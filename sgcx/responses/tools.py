@@ -1,14 +1,14 @@
-"""Declared tools, and the names under which the model sees them.
+"""Declared tools. The model is shown every one as a function: it has a name, a description and parameters.
 
-A chat template knows one kind of tool: a function with a flat name. So a custom (freeform) tool is shown as
-a function with one string property, and the members of a namespace under a joined name. `ToolTable` is the
-one place that knows both sides: exposed name ↔ (kind, namespace, name).
+A custom (freeform) tool is a function with one string, a typed tool (shell, apply_patch, …) a function whose
+arguments are what its call item holds. Tools that would run at the provider are left out and reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from sgcx.errors import InvalidRequest
 from sgcx.responses.parsing import Node
@@ -16,6 +16,11 @@ from sgcx.responses.wire import JsonObject
 
 CUSTOM_INPUT = "input"
 """The one property of the function that stands for a custom tool."""
+
+TOOL_SEARCH: Literal["tool_search"] = "tool_search"
+SHELL: Literal["shell"] = "shell"
+LOCAL_SHELL: Literal["local_shell"] = "local_shell"
+APPLY_PATCH: Literal["apply_patch"] = "apply_patch"
 
 _NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
 
@@ -38,38 +43,76 @@ class CustomTool:
     syntax: str | None = None
     namespace: str | None = None
 
+    @property
+    def parameters(self) -> JsonObject:
+        description = "The tool's input, as plain text"
+        if self.grammar:
+            description += f" that matches this {self.syntax or 'lark'} grammar:\n{self.grammar}"
+        properties: JsonObject = {CUSTOM_INPUT: {"type": "string", "description": description}}
+        return {"type": "object", "properties": properties, "required": [CUSTOM_INPUT]}
 
-Tool = FunctionTool | CustomTool
+
+@dataclass(frozen=True, slots=True)
+class TypedTool:
+    """A tool that is known by its type, runs at the client and has a call item of its own."""
+
+    name: Literal["tool_search", "shell", "local_shell", "apply_patch"]
+    description: str
+    parameters: JsonObject
+
+    @property
+    def namespace(self) -> None:
+        return None
+
+
+Tool = FunctionTool | CustomTool | TypedTool
 
 
 def parse_tools(node: Node) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
-    """The tools that the model can call, and what was left out (hosted tools run at the provider's)."""
+    """The tools that the model can call, and what was left out."""
     tools: list[Tool] = []
     ignored: list[str] = []
     for element in node.items():
-        _parse_tool(element, None, tools, ignored)
+        if element.get("type").string() == "namespace":
+            tools += _members(element, ignored)
+        elif (tool := _parse_tool(element, None, ignored)) is not None:
+            tools.append(tool)
     return tuple(tools), tuple(ignored)
 
 
-def _parse_tool(node: Node, namespace: str | None, tools: list[Tool], ignored: list[str]) -> None:
-    match node.get("type").string():
+def _members(node: Node, ignored: list[str]) -> list[Tool]:
+    namespace = _name(node)
+    parsed = (_parse_tool(member, namespace, ignored) for member in node.get("tools").items())
+    members = [member for member in parsed if member is not None]
+    description = node.get("description").optional_string()
+    if members and description:  # the model sees functions only, so the first one speaks for all
+        members[0] = replace(members[0], description=f"{description}\n\n{members[0].description or ''}".rstrip())
+    return members
+
+
+def _parse_tool(node: Node, namespace: str | None, ignored: list[str]) -> Tool | None:
+    kind = node.get("type").string()
+    match kind:
         case "function":
-            parameters = node.get("parameters")
-            tools.append(
-                FunctionTool(
-                    name=_name(node),
-                    description=node.get("description").optional_string(),
-                    parameters=_NO_PARAMETERS if parameters.is_null() else parameters.as_object(),
-                    namespace=namespace,
-                )
-            )
+            return _function(node, namespace)
         case "custom":
-            tools.append(_custom(node, namespace))
-        case "namespace" if namespace is None:
-            for member in node.get("tools").items():
-                _parse_tool(member, _name(node), tools, ignored)
-        case other:
-            ignored.append(f"{node.path}.type={other}")
+            return _custom(node, namespace)
+        case "tool_search" if namespace is None and node.get("execution").optional_string() == "client":
+            return _tool_search(node)
+        case "shell" if namespace is None and _runs_at_client(node.get("environment")):
+            return TypedTool(SHELL, _SHELL_DESCRIPTION, _SHELL_PARAMETERS)
+        case "local_shell" if namespace is None:
+            return TypedTool(LOCAL_SHELL, _LOCAL_SHELL_DESCRIPTION, _LOCAL_SHELL_PARAMETERS)
+        case "apply_patch" if namespace is None:
+            return TypedTool(APPLY_PATCH, _APPLY_PATCH_DESCRIPTION, _APPLY_PATCH_PARAMETERS)
+    ignored.append(f"{node.path}.type={kind}")
+    return None
+
+
+def _function(node: Node, namespace: str | None) -> FunctionTool:
+    if isinstance(node.get("function").value, Mapping):  # the form of chat completions
+        node = node.get("function")
+    return FunctionTool(_name(node), node.get("description").optional_string(), _parameters(node), namespace)
 
 
 def _custom(node: Node, namespace: str | None) -> CustomTool:
@@ -84,6 +127,21 @@ def _custom(node: Node, namespace: str | None) -> CustomTool:
     )
 
 
+def _tool_search(node: Node) -> TypedTool:
+    description = node.get("description").optional_string() or "Finds further tools, which can be called from then on."
+    parameters = node.get("parameters")
+    return TypedTool(TOOL_SEARCH, description, _SEARCH_PARAMETERS if parameters.is_null() else parameters.as_object())
+
+
+def _runs_at_client(environment: Node) -> bool:
+    return environment.is_null() or environment.get("type").string() == "local"
+
+
+def _parameters(node: Node) -> JsonObject:
+    parameters = node.get("parameters")
+    return _NO_PARAMETERS if parameters.is_null() else parameters.as_object()
+
+
 def _name(node: Node) -> str:
     name = node.get("name").string()
     if not name:
@@ -91,55 +149,63 @@ def _name(node: Node) -> str:
     return name
 
 
-def exposed_name(name: str, namespace: str | None) -> str:
-    """`mcp__demo` + `add` → `mcp__demo__add`; a namespace that ends with the separator keeps it single."""
-    if namespace is None:
-        return name
-    return f"{namespace}{name}" if namespace.endswith("__") else f"{namespace}__{name}"
+# typed tools as functions
 
+_SEARCH_PARAMETERS: JsonObject = {
+    "type": "object",
+    "properties": {"query": {"type": "string", "description": "What the tool is to do"}},
+    "required": ["query"],
+    "additionalProperties": False,
+}
 
-@dataclass(frozen=True, slots=True)
-class ToolTable:
-    """Declared tools by the name that the model sees, in declaration order."""
+_SHELL_DESCRIPTION = "Runs shell commands on the user's machine and returns what they print and how they end."
+_SHELL_PARAMETERS: JsonObject = {
+    "type": "object",
+    "properties": {
+        "commands": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Run in this order, each by a shell of its own",
+        },
+        "timeout_ms": {"type": "integer", "description": "Longest time that a command may take"},
+        "max_output_length": {"type": "integer", "description": "Characters of output to return per command"},
+    },
+    "required": ["commands"],
+    "additionalProperties": False,
+}
 
-    by_exposed_name: dict[str, Tool] = field(default_factory=dict)
+_LOCAL_SHELL_DESCRIPTION = "Runs a program on the user's machine and returns what it prints."
+_LOCAL_SHELL_PARAMETERS: JsonObject = {
+    "type": "object",
+    "properties": {
+        "command": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": 'The program and its arguments, as ["bash", "-lc", "ls | wc -l"]',
+        },
+        "working_directory": {"type": "string"},
+        "timeout_ms": {"type": "integer"},
+        "env": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+    "required": ["command"],
+    "additionalProperties": False,
+}
 
-    @classmethod
-    def of(cls, tools: Iterable[Tool]) -> ToolTable:
-        table: dict[str, Tool] = {}
-        for tool in tools:
-            exposed = exposed_name(tool.name, tool.namespace)
-            if exposed in table:
-                raise InvalidRequest(f"Two tools have the name {exposed!r}; tool names must be unique", param="tools")
-            table[exposed] = tool
-        return cls(table)
-
-    def resolve(self, written: str) -> Tool | None:
-        """The tool that the model meant by `written`; a bare member name is enough where it is unambiguous."""
-        tool = self.by_exposed_name.get(written)
-        if tool is not None:
-            return tool
-        members = [tool for tool in self.by_exposed_name.values() if tool.name == written]
-        return members[0] if len(members) == 1 else None
-
-    def chat_tools(self) -> tuple[JsonObject, ...]:
-        """The tools as chat completions declare them, for the chat template."""
-        return tuple(
-            {
-                "type": "function",
-                "function": {"name": exposed, "description": tool.description, **_schema(tool)},
-            }
-            for exposed, tool in self.by_exposed_name.items()
-        )
-
-
-def _schema(tool: Tool) -> JsonObject:
-    match tool:
-        case FunctionTool():
-            return {"parameters": tool.parameters}
-        case CustomTool():
-            description = "The tool's input, as plain text"
-            if tool.grammar:
-                description += f" that matches this {tool.syntax or 'lark'} grammar:\n{tool.grammar}"
-            properties: JsonObject = {CUSTOM_INPUT: {"type": "string", "description": description}}
-            return {"parameters": {"type": "object", "properties": properties, "required": [CUSTOM_INPUT]}}
+_APPLY_PATCH_DESCRIPTION = "Creates, changes or deletes one file in the user's workspace."
+_APPLY_PATCH_PARAMETERS: JsonObject = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "enum": ["create_file", "update_file", "delete_file"]},
+        "path": {"type": "string", "description": "Relative to the workspace"},
+        "diff": {
+            "type": "string",
+            "description": (
+                "For create_file: the whole file, every line behind a `+`. For update_file: hunks, each opened by a"
+                " line with `@@`, where a line begins with a space (context), `-` (goes) or `+` (comes)."
+                " Not for delete_file."
+            ),
+        },
+    },
+    "required": ["type", "path"],
+    "additionalProperties": False,
+}

@@ -14,12 +14,11 @@ from sgcx.dialects.deepseek_r1 import DeepSeekR1, DeepSeekReader, chat_template_
 from sgcx.dialects.turns import IMAGE_NOTE
 from sgcx.responses.deltas import ReasoningDelta, TextDelta, ToolCallArguments
 from sgcx.responses.items import (
-    CustomToolCall,
-    FunctionCall,
     ImagePart,
     Message,
     Reasoning,
     TextPart,
+    ToolCall,
     ToolOutput,
 )
 
@@ -208,8 +207,8 @@ def test_a_turn_becomes_one_assistant_message_and_outputs_follow_in_the_order_of
             text("user", "go"),
             Reasoning("thought"),
             text("assistant", "I look."),
-            FunctionCall("call_x", "add", "mcp__demo", '{"a":  1}'),
-            CustomToolCall("call_y", "apply_patch", None, "*** Begin"),
+            ToolCall("call_x", "mcp__demo__add", '{"a":  1}'),
+            ToolCall("call_y", "apply_patch", '{"input": "*** Begin"}'),
             ToolOutput("call_y", (TextPart("ok"),)),
             ToolOutput("call_x", (TextPart("3"),)),
         ],
@@ -227,11 +226,11 @@ def test_a_turn_becomes_one_assistant_message_and_outputs_follow_in_the_order_of
             "reasoning_content": "thought",
             "tool_calls": [
                 {"id": call_id, "type": "function", "function": function}
-                for call_id, function in zip(("call_x", "call_y"), functions, strict=True)
+                for call_id, function in zip(("call_0", "call_1"), functions, strict=True)
             ],
         },
-        {"role": "tool", "tool_call_id": "call_x", "content": "3"},
-        {"role": "tool", "tool_call_id": "call_y", "content": "ok"},
+        {"role": "tool", "tool_call_id": "call_0", "content": "3"},
+        {"role": "tool", "tool_call_id": "call_1", "content": "ok"},
     ]
 
 
@@ -285,8 +284,8 @@ def test_a_conversation_renders_in_the_format_of_the_model():
         text("user", "b"),
         Reasoning("hm\n"),
         text("assistant", "\n\nI look."),
-        FunctionCall("1", "shell", None, '{"cmd":"ls"}'),
-        FunctionCall("2", "now", None, "not json"),
+        ToolCall("1", "shell", '{"cmd":"ls"}'),
+        ToolCall("2", "now", "not json"),
         ToolOutput("1", (TextPart("x < y"),)),
         ToolOutput("2", (TextPart("noon"),)),
     ]
@@ -322,7 +321,7 @@ def test_without_preserve_thinking_only_the_turn_in_progress_keeps_its_reasoning
         text("assistant", "\n\nA"),
         text("user", "b"),
         Reasoning("new"),
-        FunctionCall("1", "now", None, "{}"),
+        ToolCall("1", "now", "{}"),
         ToolOutput("1", (TextPart("noon"),)),
     ]
     prompt = render(items, tools=None, preserve_thinking=False)
@@ -353,10 +352,10 @@ def items_of(read_text):
             case ("t", content):
                 items.append(text("assistant", content))
             case ("call", name):
-                items.append(FunctionCall(f"call_{len(items)}", name, None, ""))
+                items.append(ToolCall(f"call_{len(items)}", name, ""))
             case ("a", content):
                 call = items.pop()
-                items.append(FunctionCall(call.call_id, call.name, None, content))
+                items.append(ToolCall(call.call_id, call.name, content))
     return items
 
 
@@ -368,8 +367,8 @@ def test_every_prompt_begins_with_the_prompt_before_and_what_the_model_wrote(gen
         generated = f"{reasoning}</think>{content}{section}"
         prompt = render(conversation)
         found = items_of(read([generated]))
-        assert [(call.name, call.arguments) for call in found if isinstance(call, FunctionCall)] == calls
+        assert [(call.name, call.arguments) for call in found if isinstance(call, ToolCall)] == calls
         conversation += found
-        answered = [ToolOutput(call.call_id, (TextPart(output),)) for call in found if isinstance(call, FunctionCall)]
+        answered = [ToolOutput(call.call_id, (TextPart(output),)) for call in found if isinstance(call, ToolCall)]
         conversation += answered or [text("developer", "mode"), text("user", "next")]
         assert render(conversation).startswith(prompt + generated + TURN)

@@ -11,12 +11,11 @@ from sgcx.dialects.kimi_k2 import KimiK2, KimiReader, tool_name
 from sgcx.dialects.turns import IMAGE_NOTE
 from sgcx.responses.deltas import ReasoningDelta, TextDelta
 from sgcx.responses.items import (
-    CustomToolCall,
-    FunctionCall,
     ImagePart,
     Message,
     Reasoning,
     TextPart,
+    ToolCall,
     ToolOutput,
 )
 
@@ -154,12 +153,12 @@ def test_a_turn_becomes_one_assistant_message_with_canonical_ids():
             Reasoning("first "),
             Reasoning("thought"),
             text("assistant", "I look."),
-            FunctionCall("call_x", "shell", None, '{"cmd":  "ls"}'),
-            CustomToolCall("call_y", "apply_patch", None, "*** Begin"),
+            ToolCall("call_x", "shell", '{"cmd":  "ls"}'),
+            ToolCall("call_y", "apply_patch", '{"input": "*** Begin"}'),
             ToolOutput("call_x", (TextPart("a.txt"),)),
             ToolOutput("call_y", (TextPart("ok"),)),
             Reasoning("more"),
-            FunctionCall("call_x2", "add", "mcp__demo", "{}"),
+            ToolCall("call_x2", "mcp__demo__add", "{}"),
             ToolOutput("call_x2", (TextPart("3"),)),
             text("developer", "plan mode"),
             text("assistant", "done"),
@@ -216,5 +215,5 @@ def test_images_reach_a_model_that_sees_and_leave_a_note_for_one_that_does_not()
 
 
 def test_text_after_a_call_starts_a_new_turn():
-    messages = KimiK2().messages([FunctionCall("c", "f", None, "{}"), text("assistant", "after")], images=False)
-    assert [message["role"] for message in messages] == ["assistant", "assistant"]
+    messages = KimiK2().messages([ToolCall("c", "f", "{}"), text("assistant", "after")], images=False)
+    assert [message["role"] for message in messages] == ["assistant", "tool", "assistant"]

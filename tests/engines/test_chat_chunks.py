@@ -21,7 +21,7 @@ from sgcx.responses.deltas import (
     Usage,
 )
 from sgcx.responses.stream import ResponseStream
-from sgcx.responses.tools import ToolTable
+from sgcx.responses.tool_table import ToolTable
 
 
 def read(*chunks, reader=None):

@@ -49,7 +49,7 @@ PATCH = CustomTool("apply_patch", None, grammar='start: "*** Begin Patch" LF', s
     ],
 )
 def test_the_schema_mends_what_it_decides_and_nothing_else(written, usable):
-    assert finish_arguments(written, EXEC) == usable
+    assert finish_arguments(written, EXEC.parameters) == usable
 
 
 @given(st.dictionaries(st.text(), st.one_of(st.none(), st.booleans(), st.integers(), st.text()), max_size=4))

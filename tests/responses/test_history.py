@@ -21,7 +21,7 @@ from sgcx.responses.parsing import body_node
 from sgcx.responses.replay import condense, replay
 from sgcx.responses.storage import StoredResponse
 from sgcx.responses.stream import ResponseStream
-from sgcx.responses.tools import ToolTable
+from sgcx.responses.tool_table import ToolTable
 
 
 def new_ids():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sgcx.errors import InvalidRequest
-from sgcx.responses.items import CustomToolCall, FunctionCall, ImagePart, Message, Reasoning, TextPart, ToolOutput
+from sgcx.responses.items import ImagePart, Message, Reasoning, TextPart, ToolCall, ToolOutput
 from sgcx.responses.request import parse_request
 
 
@@ -44,10 +44,10 @@ def test_every_item_that_codex_sends_is_read():
         Message("developer", (TextPart("be brief"),)),
         Message("user", (TextPart("hi"),)),
         Reasoning("hm"),
-        FunctionCall("c1", "shell", None, '{"cmd": '),
-        FunctionCall("c2", "add", "mcp__x", "{}"),
+        ToolCall("c1", "shell", '{"cmd": '),
+        ToolCall("c2", "mcp__x__add", "{}"),
         ToolOutput("c1", (TextPart("aborted"),)),
-        CustomToolCall("c3", "apply_patch", None, "*** Begin Patch"),
+        ToolCall("c3", "apply_patch", '{"input": "*** Begin Patch"}'),
         ToolOutput("c3", (TextPart("ok"), ImagePart("data:image/png;base64,x", "high"))),
         Message("assistant", (TextPart("done"),)),
     )
