@@ -15,6 +15,7 @@ from sgcx.http.ids import new_id
 from sgcx.http.keeping import Batches, Turn
 from sgcx.responses.engine import EngineRequest
 from sgcx.responses.prompt import build_engine_request
+from sgcx.responses.regeneration import generate_answer
 from sgcx.responses.request import ResponsesRequest, parse_request
 from sgcx.responses.stream import ResponseStream
 
@@ -42,7 +43,8 @@ async def create_response(endpoint: Endpoint, turn: Turn, connection: HTTPConnec
     ignored = _told(request.ignored)
     if ignored:
         logger.info("request %s: left out %s", response_id, ignored)
-    generation = Generation(endpoint.engine_for(connection).generate(_job(endpoint, request, response_id)))
+    engine, job = endpoint.engine_for(connection), _job(endpoint, request, response_id)
+    generation = Generation(generate_answer(engine, job) if request.generate else engine.generate(job))
     if not request.background:
         await generation.peek(endpoint.peek_s)
     stream = ResponseStream.of(

@@ -96,7 +96,7 @@ def test_a_stream_and_a_whole_response_say_the_same():
 
 
 def test_the_engine_gets_the_rendered_conversation_and_recommended_sampling():
-    engine = PlayedEngine([Finished("stop")])
+    engine = PlayedEngine([TextDelta("ok"), Finished("stop")])
     with served(engine) as client:
         post(client, instructions="be brief", tools=[{"type": "custom", "name": "apply_patch"}])
         post(client, temperature=0.2, reasoning={"effort": "none"})
