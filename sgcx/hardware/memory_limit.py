@@ -14,6 +14,13 @@ def memory_limit_bytes(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path(
     return min(limits, default=None)
 
 
+def cgroup_version(cgroups: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """2 for the unified hierarchy, 1 for the one with a folder for each controller, None without either."""
+    if (cgroups / "cgroup.controllers").exists():
+        return 2
+    return 1 if (cgroups / "memory").is_dir() else None
+
+
 def _limit_files(cgroups: Path, own: Path) -> list[Path]:
     files = [cgroups / "memory.max", cgroups / "memory" / "memory.limit_in_bytes"]
     try:

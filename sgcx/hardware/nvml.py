@@ -6,20 +6,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
 
+from sgcx.hardware.measurement import Measurement
+from sgcx.hardware.nvml_gpu import GpuReader, decoded
+from sgcx.hardware.nvml_links import read_links
+from sgcx.planning.gpu_facts import GpuLink
 from sgcx.planning.snapshot import GpuSnapshot
 
 
 @dataclass(frozen=True, slots=True)
 class NvmlReport:
     gpus: tuple[GpuSnapshot, ...]
+    gpu_links: tuple[GpuLink, ...]
     driver_version: str | None
     cuda_driver_version: tuple[int, int] | None
     note: str | None
 
 
-def read_nvml() -> NvmlReport:
+def read_nvml(measurement: Measurement | None = None) -> NvmlReport:
     """Never raises for a machine without a GPU: the report's `note` says what is absent."""
     try:
         import pynvml  # most commands never look at a GPU
@@ -27,7 +31,7 @@ def read_nvml() -> NvmlReport:
         return _absent("the Python module pynvml (package nvidia-ml-py) is not installed")
     try:
         with _session(pynvml):
-            return _report(pynvml)
+            return _report(pynvml, measurement or Measurement())
     except pynvml.NVMLError_LibraryNotFound:
         return _absent("no NVIDIA driver: libnvidia-ml.so.1 was not found")
     except pynvml.NVMLError_DriverNotLoaded:
@@ -39,7 +43,7 @@ def read_nvml() -> NvmlReport:
 
 
 def _absent(note: str) -> NvmlReport:
-    return NvmlReport(gpus=(), driver_version=None, cuda_driver_version=None, note=note)
+    return NvmlReport(gpus=(), gpu_links=(), driver_version=None, cuda_driver_version=None, note=note)
 
 
 @contextmanager
@@ -51,76 +55,27 @@ def _session(nvml: ModuleType) -> Iterator[None]:
         nvml.nvmlShutdown()
 
 
-def _report(nvml: ModuleType) -> NvmlReport:
+def _report(nvml: ModuleType, measurement: Measurement) -> NvmlReport:
     gpus: list[GpuSnapshot] = []
     notes: list[str] = []
     for index in range(nvml.nvmlDeviceGetCount()):
         try:
-            gpus.append(_read_gpu(nvml, index))
+            handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            gpus.append(GpuReader(nvml, handle, index, measurement).read())
         except nvml.NVMLError as error:
             notes.append(f"GPU {index} is left out: {error}")
     if not gpus and not notes:
         notes.append("the NVIDIA driver is loaded but reports no GPU")
     return NvmlReport(
         gpus=tuple(gpus),
-        driver_version=_driver_version(nvml),
-        cuda_driver_version=_cuda_driver_version(nvml),
+        gpu_links=read_links(nvml, tuple(gpu.index for gpu in gpus), measurement),
+        driver_version=measurement.optional("driver_version", lambda: decoded(nvml.nvmlSystemGetDriverVersion())),
+        cuda_driver_version=measurement.optional("cuda_driver_version", lambda: _cuda_driver_version(nvml)),
         note="; ".join(notes) or None,
     )
 
 
-def _read_gpu(nvml: ModuleType, index: int) -> GpuSnapshot:
-    """Name, memory and compute capability are needed to plan, so a GPU without them is left out by the caller."""
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    total_bytes, reserved_bytes, used_bytes = _read_memory(nvml, handle)
-    return GpuSnapshot(
-        index=index,
-        name=_text(nvml.nvmlDeviceGetName(handle)),
-        uuid=_read_uuid(nvml, handle, index),
-        total_bytes=total_bytes,
-        reserved_bytes=reserved_bytes,
-        used_bytes=used_bytes,
-        compute_capability=_read_compute_capability(nvml, handle),
-    )
-
-
-def _read_memory(nvml: ModuleType, handle: Any) -> tuple[int, int, int]:
-    """Total, reserved and used bytes. Only the second version of the call keeps the driver's share apart."""
-    try:
-        memory = nvml.nvmlDeviceGetMemoryInfo(handle, version=nvml.nvmlMemory_v2)
-        return int(memory.total), int(memory.reserved), int(memory.used)
-    except (nvml.NVMLError_FunctionNotFound, nvml.NVMLError_ArgumentVersionMismatch):
-        memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-        return int(memory.total), 0, int(memory.used)
-
-
-def _read_uuid(nvml: ModuleType, handle: Any, index: int) -> str:
-    try:
-        return _text(nvml.nvmlDeviceGetUUID(handle))
-    except nvml.NVMLError_NotSupported:
-        return f"GPU-{index}"
-
-
-def _read_compute_capability(nvml: ModuleType, handle: Any) -> tuple[int, int]:
-    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
-    return int(major), int(minor)
-
-
-def _driver_version(nvml: ModuleType) -> str | None:
-    try:
-        return _text(nvml.nvmlSystemGetDriverVersion())
-    except nvml.NVMLError:
-        return None
-
-
-def _cuda_driver_version(nvml: ModuleType) -> tuple[int, int] | None:
+def _cuda_driver_version(nvml: ModuleType) -> tuple[int, int]:
     """NVML writes 12.9 as 12090."""
-    try:
-        encoded = int(nvml.nvmlSystemGetCudaDriverVersion_v2())
-    except nvml.NVMLError:
-        return None
+    encoded = int(nvml.nvmlSystemGetCudaDriverVersion_v2())
     return encoded // 1000, encoded % 1000 // 10
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

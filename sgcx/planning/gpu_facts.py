@@ -10,9 +10,7 @@ FabricState = Literal["not_supported", "not_started", "in_progress", "completed"
 LinkKind = Literal["nvlink", "board", "pcie_switch", "pcie_switches", "host_bridge", "numa_node", "system"]
 """The nearest way between two GPUs. All but the first are PCIe, ever farther: `nvidia-smi topo` writes them
 NV#, PIX (one board or one switch), PXB, PHB, NODE and SYS."""
-PeerAccess = Literal[
-    "ok", "chipset_not_supported", "gpu_not_supported", "topology_not_supported", "disabled", "unknown"
-]
+PeerAccess = Literal["ok", "chipset_not_supported", "gpu_not_supported", "topology_not_supported", "disabled", "other"]
 
 
 @dataclass(frozen=True, slots=True)

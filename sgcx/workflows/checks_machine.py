@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sgcx.planning.driver import DRIVER_FLOOR, driver_is_too_old
@@ -102,16 +102,6 @@ def check_weights_disk(path: Path, free_bytes: int, profiles: Iterable[Profile],
         why = f"The smallest model is a download of {_gib(min(sizes))}; what is there already does not count"
         return Check(STORAGE, "weights", Status.WARN, found, why, "Make room, or set HF_HOME to a larger disk")
     return Check(STORAGE, "weights", Status.OK, f"{found}, room for any one of {fitting} of {len(sizes)} models")
-
-
-def weights_directory(environ: Mapping[str, str]) -> Path:
-    """Where the hub's client keeps what it downloads."""
-    if environ.get("HF_HUB_CACHE"):
-        return Path(environ["HF_HUB_CACHE"]).expanduser()
-    if environ.get("HF_HOME"):
-        return Path(environ["HF_HOME"]).expanduser() / "hub"
-    cache = environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "huggingface" / "hub"
 
 
 def check_memory(hardware: HardwareSnapshot, limit_bytes: int | None, *, server_runs: bool) -> Check:

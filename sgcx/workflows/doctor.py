@@ -12,7 +12,7 @@ from pathlib import Path
 from sgcx.codex.runner import find_codex
 from sgcx.hardware.detect import detect_hardware
 from sgcx.hardware.memory_limit import memory_limit_bytes
-from sgcx.paths import Paths
+from sgcx.paths import Paths, weights_directory
 from sgcx.planning.profile import Profile
 from sgcx.planning.snapshot import HardwareSnapshot
 from sgcx.profiles import list_profiles
@@ -86,7 +86,7 @@ class _Doctor:
         yield checks_machine.check_data_disk(self.paths.data, self._hardware().disk_free_bytes, self._needed_engine())
 
     def _weights_disk(self) -> Iterator[Check]:
-        path = checks_machine.weights_directory(self.environ)
+        path = weights_directory(self.environ)
         entries = list_profiles(self.paths.user_profiles)
         profiles = [entry.profile for entry in entries if isinstance(entry.profile, Profile)]
         has_gpus = bool(self._hardware().gpus)

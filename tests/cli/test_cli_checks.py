@@ -11,6 +11,7 @@ from recorded_machines import recorded_machine
 from sgcx.engines.patches import PatchStatus
 from sgcx.errors import UserError
 from sgcx.hardware.memory_limit import memory_limit_bytes
+from sgcx.paths import weights_directory
 from sgcx.planning.profile import Profile
 from sgcx.profiles import list_profiles
 from sgcx.server.environment import EngineState, EngineStatus, find_spec
@@ -25,7 +26,6 @@ from sgcx.workflows.checks_machine import (
     check_memory,
     check_python,
     check_weights_disk,
-    weights_directory,
 )
 
 GIB = 1 << 30

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from sgcx.planning.gpu_facts import GpuClocks, GpuHealth, GpuLink, GpuPower, GpuProcess, PcieLink
 from sgcx.planning.memory import MIB
-from sgcx.planning.snapshot import HardwareSnapshot, parse_snapshot
+from sgcx.planning.snapshot import HardwareSnapshot, Missing, parse_snapshot
 
 SOURCE = Path(__file__).parent / "fake_nvml.c"
 DETECT = """
@@ -26,6 +27,7 @@ from sgcx.hardware.detect import detect_hardware
 json.dump(detect_hardware(Path(sys.argv[1])).to_json(), sys.stdout)
 """
 NOT_SUPPORTED = 3
+GPU_IS_LOST = 15
 DRIVER_NOT_LOADED = 9
 LIB_RM_VERSION_MISMATCH = 18
 
@@ -92,11 +94,96 @@ def test_an_old_driver_without_the_second_memory_query_is_measured_too(compile_n
     assert (gpu.total_bytes, gpu.reserved_bytes, gpu.used_bytes) == (24564 * MIB, 0, 1000 * MIB)
 
 
-def test_a_gpu_that_reports_no_memory_is_left_out_with_a_note(nvml: Path, tmp_path: Path) -> None:
+def test_a_gpu_without_memory_of_its_own_uses_the_machines(nvml: Path, tmp_path: Path) -> None:
     snapshot = detect(tmp_path, nvml, GPUS=2, MEMORY_OF=NOT_SUPPORTED)
 
+    assert [gpu.shares_host_memory for gpu in snapshot.gpus] == [True, False]
+    assert snapshot.gpus[0].total_bytes == snapshot.memory_total_bytes
+    assert Missing("gpus[0].total_bytes", "Not Supported") in snapshot.missing
+
+
+def test_a_gpu_whose_memory_cannot_be_read_is_left_out_with_a_note(nvml: Path, tmp_path: Path) -> None:
+    snapshot = detect(tmp_path, nvml, GPUS=2, MEMORY_OF=GPU_IS_LOST)
+
     assert [gpu.index for gpu in snapshot.gpus] == [1]
-    assert snapshot.gpu_note == "GPU 0 is left out: Not Supported"
+    assert snapshot.gpu_note == "GPU 0 is left out: GPU is lost"
+
+
+def test_everything_else_about_a_gpu_is_measured(nvml: Path, tmp_path: Path) -> None:
+    gpu = detect(tmp_path, nvml, GPUS=1).gpus[0]
+
+    assert gpu.pci_bus_id == "00000000:01:00.0"
+    assert gpu.pcie == PcieLink(generation=1, width=8, max_generation=4, max_width=16)
+    assert gpu.power == GpuPower(draw_watts=61.5, limit_watts=300, default_limit_watts=450, max_limit_watts=600)
+    assert gpu.clocks == GpuClocks(sm_mhz=210, max_sm_mhz=3105, memory_mhz=405, max_memory_mhz=10501)
+    assert gpu.health == GpuHealth(
+        temperature_celsius=43,
+        slowdown_celsius=97,
+        throttle_reasons=("sw_power_cap", "hw_thermal_slowdown"),
+        ecc_enabled=True,
+        ecc_corrected=12,
+        ecc_uncorrected=3,
+        row_remapping_pending=True,
+        row_remapping_failed=False,
+    )
+    assert (gpu.compute_mode, gpu.persistence_mode, gpu.drives_display) == ("exclusive_process", False, True)
+    assert (gpu.mig_enabled, gpu.fabric_state) == (False, "completed")
+
+
+def test_who_holds_memory_is_named_and_who_cannot_be_seen_is_counted(nvml: Path, tmp_path: Path) -> None:
+    processes = detect(tmp_path, nvml, GPUS=1).gpus[0].processes
+
+    assert processes is not None
+    (ours, hidden) = processes
+    assert ours.name is not None
+    assert ours.name.startswith("python")
+    assert ours.used_bytes == 533 * MIB
+    assert hidden == GpuProcess(4_000_000_000, name=None, used_bytes=None)
+
+
+def test_the_instances_of_a_gpu_that_is_cut_are_listed(nvml: Path, tmp_path: Path) -> None:
+    gpu = detect(tmp_path, nvml, GPUS=1, MIG=1).gpus[0]
+
+    assert gpu.mig_enabled
+    assert [instance.total_bytes for instance in gpu.mig_instances] == [24564 * MIB, 24564 * MIB]
+    assert gpu.mig_instances[0].name == "NVIDIA A100-SXM4-80GB MIG 3g.40gb"
+
+
+def test_a_query_that_the_driver_refuses_costs_that_field_only(nvml: Path, tmp_path: Path) -> None:
+    snapshot = detect(tmp_path, nvml, GPUS=2, DETAILS=NOT_SUPPORTED)
+
+    gpu = snapshot.gpus[0]
+    assert gpu.name == "NVIDIA GeForce RTX 4090"
+    assert (gpu.pcie, gpu.power, gpu.clocks, gpu.health) == (PcieLink(), GpuPower(), GpuClocks(), GpuHealth())
+    assert (gpu.processes, gpu.mig_enabled, gpu.fabric_state, snapshot.gpu_links) == (None, None, None, ())
+    reasons = {missing.field: missing.reason for missing in snapshot.missing}
+    assert reasons["gpus[1].power.limit_watts"] == "Not Supported"
+    assert reasons["gpu_links[0,1]"] == "Not Supported"
+
+
+def test_gpus_without_nvlink_meet_over_pcie(nvml: Path, tmp_path: Path) -> None:
+    snapshot = detect(tmp_path, nvml, GPUS=3)
+
+    assert snapshot.gpu_links == (
+        GpuLink(0, 1, "host_bridge", peer_access="chipset_not_supported"),
+        GpuLink(0, 2, "system", peer_access="chipset_not_supported"),
+        GpuLink(1, 2, "system", peer_access="chipset_not_supported"),
+    )
+
+
+def test_through_a_switch_all_gpus_are_joined(nvml: Path, tmp_path: Path) -> None:
+    snapshot = detect(tmp_path, nvml, GPUS=4, NVLINKS=18)
+
+    assert {(link.kind, link.nvlink_count, link.peer_access) for link in snapshot.gpu_links} == {("nvlink", 18, "ok")}
+    assert snapshot.all_linked_by_nvlink(range(4))
+
+
+def test_a_bridge_joins_two_gpus_and_no_more(nvml: Path, tmp_path: Path) -> None:
+    snapshot = detect(tmp_path, nvml, GPUS=4, NVLINKS=4, BRIDGE=1)
+
+    joined = [(link.first, link.second) for link in snapshot.gpu_links if link.kind == "nvlink"]
+    assert joined == [(0, 1), (2, 3)]
+    assert not snapshot.all_linked_by_nvlink(range(4))
 
 
 def test_a_gpu_that_reports_no_uuid_is_still_measured(nvml: Path, tmp_path: Path) -> None:
