@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from time import time
 
 from starlette.requests import HTTPConnection
@@ -13,8 +14,7 @@ from sgcx.http.endpoint import Endpoint
 from sgcx.http.event_stream import Generation, events
 from sgcx.http.ids import new_id
 from sgcx.http.keeping import Batches, Turn
-from sgcx.responses.engine import EngineRequest
-from sgcx.responses.prompt import build_engine_request
+from sgcx.http.preparation import prepare
 from sgcx.responses.regeneration import generate_answer
 from sgcx.responses.request import ResponsesRequest, parse_request
 from sgcx.responses.stream import ResponseStream
@@ -35,6 +35,8 @@ class Creation:
     """Its events, the last of which comes out once the response is kept."""
     ignored: str
     """What the request asked for and does not get, fit for a header; empty where there is nothing."""
+    told: Mapping[str, str]
+    """Response headers about what became of the request."""
 
 
 async def create_response(endpoint: Endpoint, turn: Turn, connection: HTTPConnection, response_id: str) -> Creation:
@@ -43,7 +45,9 @@ async def create_response(endpoint: Endpoint, turn: Turn, connection: HTTPConnec
     ignored = _told(request.ignored)
     if ignored:
         logger.info("request %s: left out %s", response_id, ignored)
-    engine, job = endpoint.engine_for(connection), _job(endpoint, request, response_id)
+    engine = endpoint.engine_for(connection)
+    prepared = await prepare(endpoint, engine, request, response_id)
+    request, job = prepared.request, prepared.job
     generation = Generation(generate_answer(engine, job) if request.generate else engine.generate(job))
     if not request.background:
         await generation.peek(endpoint.peek_s)
@@ -56,14 +60,8 @@ async def create_response(endpoint: Endpoint, turn: Turn, connection: HTTPConnec
         now=lambda: int(time()),
     )
     batches = turn.kept(events(generation, stream, request_id=response_id))
-    return Creation(request, stream, generation, batches, ignored)
+    return Creation(request, stream, generation, batches, ignored, prepared.told)
 
 
 def _told(ignored: tuple[str, ...]) -> str:
     return re.sub(r"[^ -~]", "?", ", ".join(ignored))[:_MAX_TOLD_CHARACTERS]  # it quotes the client
-
-
-def _job(endpoint: Endpoint, request: ResponsesRequest, response_id: str) -> EngineRequest:
-    job = build_engine_request(request, request_id=response_id, model=endpoint.model, dialect=endpoint.dialect)
-    # The prompt goes through the engine and fills its cache; one token is the least that every engine agrees to make.
-    return job if request.generate else replace(job, max_new_tokens=1, json_schema=None)

@@ -17,6 +17,7 @@ from sgcx.http.endpoint import Endpoint
 from sgcx.http.errors import JSON, envelope, error_response
 from sgcx.http.event_stream import EventStream, terminal_event
 from sgcx.http.ids import new_id
+from sgcx.http.input_tokens import input_tokens_route
 from sgcx.http.keeping import Turn, open_turn
 from sgcx.http.models import model_routes
 from sgcx.http.stored import create_stored_routes
@@ -33,6 +34,7 @@ def create_router(endpoint: Endpoint) -> Router:
         routes=[
             Route("/v1/responses", responses.create, methods=["POST"]),
             Route("/v1/responses", _exists, methods=["HEAD"]),
+            input_tokens_route(endpoint),
             *model_routes(endpoint),
             *_stored_routes(endpoint, runs),
         ]
@@ -70,7 +72,7 @@ class _Responses:
 
     async def _answer(self, creation: Creation, turn: Turn, http_request: Request) -> ASGIApp:
         request, stream, batches = creation.request, creation.stream, creation.batches
-        headers = {"x-request-id": stream.response_id}
+        headers = {"x-request-id": stream.response_id, **creation.told}
         if creation.ignored:
             headers[IGNORED_HEADER] = creation.ignored
         if request.background:

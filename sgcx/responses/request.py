@@ -52,6 +52,8 @@ class ResponsesRequest:
     """Reasoning items carry their content encrypted."""
     top_logprobs: int | None
     """None: no logprobs at all; 0: those of the answer's own tokens."""
+    truncate: bool
+    """Items may go where the prompt does not fit; else that is an error."""
     generate: bool
     """False: only the prompt cache is filled; the response has no output, and can be continued."""
     stream: bool
@@ -87,6 +89,7 @@ def parse_request(body: object, *, earlier: Sequence[JsonObject] = (), stateful:
         summarize=_summarize(node.get("reasoning")),
         sealed_reasoning=_SEALED_REASONING in included,
         top_logprobs=_top_logprobs(node.get("top_logprobs"), included),
+        truncate=_truncate(node.get("truncation")),
         generate=_generate(node),
         stream=node.get("stream").boolean(False),
         background=node.get("background").boolean(False),
@@ -128,6 +131,12 @@ def _tool_choice(node: Node) -> ToolChoice:
     raise InvalidRequest(
         '`tool_choice` must be "auto" or "none"; forcing a call is not supported yet', param="tool_choice"
     )
+
+
+def _truncate(node: Node) -> bool:
+    if node.value not in (None, "auto", "disabled"):
+        raise InvalidRequest('`truncation` must be "auto" or "disabled"', param="truncation")
+    return node.value == "auto"
 
 
 def _generate(node: Node) -> bool:

@@ -1,0 +1,26 @@
+"""`POST /v1/responses/input_tokens`: how many tokens a request's prompt has, by the rendering that answers it."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sgcx.http.answering import answer_json, answering
+from sgcx.http.bodies import read_json
+from sgcx.http.endpoint import Endpoint
+from sgcx.http.ids import new_id
+from sgcx.http.keeping import open_turn
+from sgcx.responses.prompt import build_engine_request
+from sgcx.responses.request import parse_request
+
+
+def input_tokens_route(endpoint: Endpoint) -> Route:
+    async def count(http_request: Request) -> Response:
+        turn = await open_turn(endpoint.storage, await read_json(http_request))
+        request = parse_request(turn.body, earlier=turn.earlier, stateful=turn.stateful)
+        job = build_engine_request(request, request_id=new_id("req"), model=endpoint.model, dialect=endpoint.dialect)
+        tokens = await endpoint.engine_for(http_request).count_tokens(job)
+        return answer_json({"object": "response.input_tokens", "input_tokens": tokens})
+
+    return Route("/v1/responses/input_tokens", answering(count), methods=["POST"])
