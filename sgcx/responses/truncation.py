@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sgcx.responses.items import CustomToolCall, FunctionCall, InputItem, Message, Part, Reasoning, TextPart, ToolOutput
+from sgcx.responses.items import InputItem, Message, Part, Reasoning, TextPart, ToolCall, ToolOutput
 
 _IMAGE_CHARACTERS = 4000
 """An image takes room, too, though how much only the engine knows."""
@@ -100,7 +100,7 @@ def _droppable_units(items: Sequence[InputItem]) -> list[list[int]]:
             case ToolOutput(call_id=call_id) if call_id in of_call:
                 of_call[call_id].append(index)
                 continue
-            case FunctionCall(call_id=call_id) | CustomToolCall(call_id=call_id):
+            case ToolCall(call_id=call_id):
                 of_call[call_id] = unit = [index]
             case Message(role="user"):
                 last_of_user, unit = index, [index]
@@ -126,9 +126,7 @@ def _characters(item: InputItem) -> int:
     match item:
         case Message(content=parts) | ToolOutput(output=parts):
             return sum(map(_part_characters, parts))
-        case Reasoning(text):
-            return len(text)
-        case FunctionCall(arguments=text) | CustomToolCall(input=text):
+        case Reasoning(text) | ToolCall(arguments=text):
             return len(text)
 
 

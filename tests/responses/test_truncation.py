@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgcx.responses.items import FunctionCall, Message, Reasoning, TextPart, ToolOutput
+from sgcx.responses.items import Message, Reasoning, TextPart, ToolCall, ToolOutput
 from sgcx.responses.truncation import Truncation
 
 
@@ -14,7 +14,7 @@ def say(role, text):
 
 
 def call(number, text="{}"):
-    return FunctionCall(f"c{number}", "f", None, text)
+    return ToolCall(f"c{number}", "f", text)
 
 
 def output(number, text="done"):
@@ -111,14 +111,14 @@ def test_no_history_is_cut_wrongly(history, limit, step, tokens):
     early = _answered_before_called(history)
     for outcome in cut.items:
         if isinstance(outcome, ToolOutput) and outcome.call_id not in early:
-            assert any(isinstance(item, FunctionCall) and item.call_id == outcome.call_id for item in cut.items)
+            assert any(isinstance(item, ToolCall) and item.call_id == outcome.call_id for item in cut.items)
 
 
 def _answered_before_called(history):
     """An output in front of its call belongs to no call: it may stay alone."""
     seen, early = set(), set()
     for item in history:
-        if isinstance(item, FunctionCall):
+        if isinstance(item, ToolCall):
             seen.add(item.call_id)
         elif isinstance(item, ToolOutput) and item.call_id not in seen:
             early.add(item.call_id)
