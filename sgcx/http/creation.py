@@ -41,7 +41,7 @@ class Creation:
 
 async def create_response(endpoint: Endpoint, turn: Turn, connection: HTTPConnection, response_id: str) -> Creation:
     """Raises `InvalidRequest`, and `EngineError` where the engine refuses within the time that a status can wait."""
-    request = parse_request(turn.body, earlier=turn.earlier, stateful=turn.stateful)
+    request = parse_request(turn.body, earlier=turn.earlier, stateful=turn.stateful, seal=endpoint.seal)
     ignored = _told(request.ignored)
     if ignored:
         logger.info("request %s: left out %s", response_id, ignored)

@@ -14,9 +14,9 @@ from sgcx.responses.input_calls import parse_call, parse_output_content
 from sgcx.responses.input_hosted import parse_hosted_call
 from sgcx.responses.items import ROLES, InputItem, Message, Reasoning, Role, TextPart, ToolCall, ToolOutput
 from sgcx.responses.parsing import Node
+from sgcx.responses.seal import Seal
 from sgcx.responses.tool_table import ToolTable
 from sgcx.responses.tools import TOOL_SEARCH, parse_tools
-from sgcx.responses.wire import JsonValue
 
 
 @dataclass(slots=True)
@@ -24,6 +24,8 @@ class InputReader:
     """Reads arrays of items, one after the other: what was kept of a conversation, then what the request adds."""
 
     tools: ToolTable
+    seal: Seal | None = None
+    """None: no blob opens."""
     items: list[InputItem] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     reasoning: Node | None = None
@@ -72,12 +74,20 @@ class InputReader:
         self.items.append(Message(role, parse_parts(node.get("content"), self.ignored)))
 
     def _reasoning(self, node: Node) -> None:
-        """The raw text where the client kept it, else the summary."""
-        for key in ("content", "summary"):
-            texts = [_text_of(part) for part in node.get(key).items()]
-            if texts:
-                self.items.append(Reasoning("".join(texts) if key == "content" else "\n\n".join(texts)))
-                return
+        """The raw text where the client kept it, else what it kept sealed, else the summary."""
+        content = "".join(_texts(node.get("content")))
+        if text := content or self._unsealed(node.get("encrypted_content")) or "\n\n".join(_texts(node.get("summary"))):
+            self.items.append(Reasoning(text))
+
+    def _unsealed(self, blob: Node) -> str:
+        """A blob that does not open, another provider's as a rule, is no error."""
+        if not blob.is_string() or not blob.value:
+            return ""
+        content = None if self.seal is None else self.seal.open(blob.string())
+        if content is None:
+            self.ignored.append(f"{blob.path}=unreadable")
+            return ""
+        return content.decode(errors="replace")
 
     def _configuration_update(self, node: Node) -> None:
         if not node.get("reasoning").is_null():
@@ -119,6 +129,6 @@ def _role(node: Node) -> Role:
     return role
 
 
-def _text_of(node: Node) -> str:
-    text: JsonValue = node.get("text").value
-    return text if isinstance(text, str) else ""
+def _texts(parts: Node) -> list[str]:
+    texts = (part.get("text").value for part in parts.items())
+    return [text for text in texts if isinstance(text, str)]

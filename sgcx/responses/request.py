@@ -11,6 +11,7 @@ from sgcx.errors import InvalidRequest
 from sgcx.responses.input_items import InputReader
 from sgcx.responses.items import InputItem
 from sgcx.responses.parsing import Node, body_node
+from sgcx.responses.seal import Seal
 from sgcx.responses.tool_table import ToolTable, parse_tool_table
 from sgcx.responses.wire import JsonObject, JsonValue
 
@@ -64,14 +65,17 @@ class ResponsesRequest:
     """The fields that the response repeats, as the client sent them."""
 
 
-def parse_request(body: object, *, earlier: Sequence[JsonObject] = (), stateful: bool = False) -> ResponsesRequest:
+def parse_request(
+    body: object, *, earlier: Sequence[JsonObject] = (), stateful: bool = False, seal: Seal | None = None
+) -> ResponsesRequest:
     """Raises `InvalidRequest`. Unknown fields are passed over, as the API does.
 
     `earlier`: the items that the request continues. `stateful`: there is a store that they came from.
+    `seal`: opens what clients carry sealed; None opens nothing.
     """
     node = body_node(body)
     _refuse_state(node, stateful, continued=bool(earlier))
-    tools, conversation, ignored = _conversation(node, earlier)
+    tools, conversation, ignored = _conversation(node, earlier, seal)
     included, ignored_includes = _include(node.get("include"))
     return ResponsesRequest(
         model=node.get("model").optional_string(),
@@ -98,13 +102,15 @@ def parse_request(body: object, *, earlier: Sequence[JsonObject] = (), stateful:
     )
 
 
-def _conversation(node: Node, earlier: Sequence[JsonObject]) -> tuple[ToolTable, InputReader, tuple[str, ...]]:
+def _conversation(
+    node: Node, earlier: Sequence[JsonObject], seal: Seal | None
+) -> tuple[ToolTable, InputReader, tuple[str, ...]]:
     """Tools come first: items speak of them by the names under which the model sees them."""
     history, own = Node(list(earlier), "history"), node.get("input")
     if own.is_null():
         raise InvalidRequest("`input` is required: a string or an array of items", param="input")
     tools, ignored = parse_tool_table(node.get("tools"), [*history.items(), *(() if own.is_string() else own.items())])
-    reader = InputReader(tools)
+    reader = InputReader(tools, seal)
     reader.read(history)
     reader.read(own)
     return tools, reader, (*ignored, *reader.ignored)

@@ -16,6 +16,7 @@ from sgcx.responses.deltas import (
     ToolCallFinished,
     ToolCallStarted,
 )
+from sgcx.responses.items import Reasoning
 from sgcx.responses.request import parse_request
 from sgcx.responses.stream import ResponseStream
 from sgcx.store.sealing import AesGcmSeal
@@ -162,3 +163,38 @@ def test_what_is_malformed_is_refused_at_its_place(asked, place):
 def test_what_cannot_be_included_is_reported():
     request = parse_request({"input": "hi", "include": ["reasoning.encrypted_content", "file_search_call.results"]})
     assert request.ignored == ("include[1]=file_search_call.results",)
+
+
+CONTENT = {"content": [{"type": "reasoning_text", "text": "in clear"}]}
+SUMMARY = {"summary": [{"type": "summary_text", "text": "in"}, {"type": "summary_text", "text": "short"}]}
+SEALED = {"encrypted_content": SEAL.seal(b"sealed")}
+FOREIGN = {"encrypted_content": "gAAAAABo-another-provider"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "text", "ignored"),
+    [
+        ({**CONTENT, **SEALED, **SUMMARY}, "in clear", ()),
+        ({**SEALED, **SUMMARY}, "sealed", ()),
+        ({"content": [], **SEALED}, "sealed", ()),
+        ({**FOREIGN, **SUMMARY}, "in\n\nshort", ("input[0].encrypted_content=unreadable",)),
+        ({**FOREIGN, **CONTENT}, "in clear", ()),
+        (FOREIGN, None, ("input[0].encrypted_content=unreadable",)),
+        ({"encrypted_content": ""}, None, ()),
+        ({"encrypted_content": None, **SUMMARY}, "in\n\nshort", ()),
+    ],
+)
+def test_reasoning_comes_back_from_the_best_that_the_client_kept(kept, text, ignored):
+    item = {"type": "reasoning", "id": "rs_1", **kept}
+    request = parse_request({"input": [item, {"role": "user", "content": "hi"}]}, seal=SEAL)
+    assert request.input[:-1] == (() if text is None else (Reasoning(text),))
+    assert request.ignored == ignored
+
+
+@pytest.mark.parametrize("summary", [None, "auto"])
+def test_what_was_sent_comes_back_to_the_last_character(summary):
+    thought = "First,\n\nlook.  \n"
+    asked = {"reasoning": {"summary": summary}, "include": ["reasoning.encrypted_content"]}
+    item = output(answer([ReasoningDelta(thought), TextDelta("ok")], **asked))[0]
+    for kept in (item, {**item, "encrypted_content": None}, {**item, "content": None, "summary": []}):
+        assert parse_request({"input": [kept]}, seal=SEAL).input == (Reasoning(thought),)
