@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from sgcx import __version__
 from sgcx.cli import codex, doctor, down, engine, gateway, hardware, logs, patch, profiles, status, up
 from sgcx.errors import SgcxError
 
@@ -13,12 +15,28 @@ EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="sgcx",
-    help="Codex on your own GPUs: start a model, point Codex at it, see what is wrong.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help in boxes would import all of rich: three times the start
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"sgcx {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Codex on your own GPUs: start a model, point Codex at it, see what is wrong."""
+
+
 for module in (up, status, logs, down, codex, doctor, profiles, hardware, engine, patch, gateway):
     module.register(app)
 
