@@ -20,7 +20,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Literal, TypeGuard, assert_never
 
-from sgcx.dialects.markers import find_first, held_back
+from sgcx.dialects.markers import MARKER_START, find_first, held_back
 from sgcx.dialects.pairing import paired
 from sgcx.dialects.turns import ChatMessages, plain_text
 from sgcx.responses.deltas import (
@@ -52,6 +52,8 @@ _MARKERS: dict[_State, tuple[str, ...]] = {
     "call": (SEPARATOR, CALL_END),
     "arguments": (CALL_END,),
 }
+_PLAIN: tuple[_State, ...] = ("reasoning", "content")
+"""Here nearly every piece is what it looks like, and goes out as it came."""
 
 _NAME = r"\s*+([^\s`{<]*+)\s*+"
 _OPENING = re.compile(_NAME + r"(?:```[A-Za-z]*+[^\S\n]*+(?:\n|(?=\S))|(?=[^\s`])|(?=`{1,2}[^`]))")
@@ -104,6 +106,8 @@ class DeepSeekReader:
         self._state = "reasoning" if self.reasoning else "start"
 
     def feed(self, text: str) -> list[EngineDelta]:
+        if not self._buffer and self._state in _PLAIN and MARKER_START not in text:
+            return self._text(text)
         self._buffer += text
         deltas: list[EngineDelta] = []
         while (step := self._step()) is not None:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
-from sgcx.dialects.markers import find_first, held_back
+from sgcx.dialects.markers import MARKER_START, find_first, held_back
 from sgcx.dialects.pairing import paired
 from sgcx.dialects.turns import ChatMessages, plain_text
 from sgcx.responses.deltas import (
@@ -50,6 +50,8 @@ _MARKERS: dict[_State, tuple[str, ...]] = {
     "id": (ARGUMENTS_BEGIN, CALL_END),
     "arguments": (CALL_END,),
 }
+_PLAIN: tuple[_State, ...] = ("reasoning", "content", "arguments")
+"""Here nearly every piece is what it looks like, and goes out as it came."""
 _UNDECIDED_WHILE_BLANK: tuple[_State, ...] = ("start", "section")
 """Text that is not white space makes these states `content`: an answer that may well speak of `<think>`."""
 
@@ -91,6 +93,8 @@ class KimiReader:
         self._state = "reasoning" if self.reasoning else "start"
 
     def feed(self, text: str) -> list[EngineDelta]:
+        if not self._buffer and self._state in _PLAIN and MARKER_START not in text:
+            return self._text(text)
         self._buffer += text
         deltas: list[EngineDelta] = []
         while (found := self._next_marker()) is not None:

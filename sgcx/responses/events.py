@@ -38,19 +38,19 @@ def part_done(item_id: str, output_index: int, part: JsonObject) -> Event:
 
 
 def text_delta(item_id: str, output_index: int, delta: str, logprobs: Sequence[TokenLogprob]) -> Event:
-    # One per token: no dictionary is built twice.
+    # One per token, so nothing is built twice or for nothing.
     return {
         "type": "response.output_text.delta",
         "item_id": item_id,
         "output_index": output_index,
         "content_index": 0,
         "delta": delta,
-        "logprobs": [_logprob(entry) for entry in logprobs],
+        "logprobs": _logprobs(logprobs) if logprobs else [],
     }
 
 
 def text_done(item_id: str, output_index: int, text: str, logprobs: Sequence[TokenLogprob]) -> Event:
-    fields: JsonObject = {"text": text, "logprobs": [_logprob(entry) for entry in logprobs]}
+    fields: JsonObject = {"text": text, "logprobs": _logprobs(logprobs)}
     return _of_part("response.output_text.done", item_id, output_index, fields)
 
 
@@ -74,9 +74,15 @@ def _token(token: str, logprob: float) -> JsonObject:
     return {"token": token, "bytes": list(token.encode()), "logprob": logprob}
 
 
-def _logprob(entry: TokenLogprob) -> JsonObject:
-    top: list[JsonValue] = [{"token": token, "logprob": logprob} for token, logprob in entry.top]
-    return {"token": entry.token, "logprob": entry.logprob, "top_logprobs": top}
+def _logprobs(entries: Sequence[TokenLogprob]) -> list[JsonObject]:
+    return [
+        {
+            "token": entry.token,
+            "logprob": entry.logprob,
+            "top_logprobs": [{"token": token, "logprob": logprob} for token, logprob in entry.top],
+        }
+        for entry in entries
+    ]
 
 
 def reasoning_delta(item_id: str, output_index: int, delta: str) -> Event:
