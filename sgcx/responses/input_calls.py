@@ -13,7 +13,8 @@ from sgcx.responses.content import parse_part, parse_parts
 from sgcx.responses.items import Part, TextPart, ToolCall
 from sgcx.responses.parsing import Node
 from sgcx.responses.tool_table import ToolTable
-from sgcx.responses.tools import APPLY_PATCH, CUSTOM_INPUT, LOCAL_SHELL, SHELL, TOOL_SEARCH, parse_tools
+from sgcx.responses.tools import CUSTOM_INPUT, parse_tools
+from sgcx.responses.typed_tools import APPLY_PATCH, LOCAL_SHELL, SHELL, TOOL_SEARCH
 from sgcx.responses.wire import JsonValue
 
 

@@ -16,7 +16,8 @@ from sgcx.responses.items import ROLES, InputItem, Message, Reasoning, Role, Tex
 from sgcx.responses.parsing import Node
 from sgcx.responses.seal import Seal
 from sgcx.responses.tool_table import ToolTable
-from sgcx.responses.tools import TOOL_SEARCH, parse_tools
+from sgcx.responses.tools import parse_tools
+from sgcx.responses.typed_tools import TOOL_SEARCH
 
 
 @dataclass(slots=True)

@@ -15,7 +15,8 @@ from sgcx.responses.arguments import declared_only, finish_arguments, finish_cus
 from sgcx.responses.events import Event
 from sgcx.responses.output import ItemStatus
 from sgcx.responses.tool_table import ToolTable
-from sgcx.responses.tools import CustomTool, FunctionTool, TypedTool
+from sgcx.responses.tools import CustomTool, FunctionTool
+from sgcx.responses.typed_tools import TypedTool
 from sgcx.responses.wire import JsonObject
 
 

@@ -13,6 +13,7 @@ from sgcx.responses.items import InputItem
 from sgcx.responses.parsing import Node, body_node
 from sgcx.responses.seal import Seal
 from sgcx.responses.tool_table import ToolTable, parse_tool_table
+from sgcx.responses.tools import echoed_tools
 from sgcx.responses.wire import JsonObject, JsonValue
 
 ToolChoice = Literal["auto", "none"]
@@ -249,6 +250,7 @@ def _echo(node: Node, stateful: bool) -> JsonObject:
     for name, default in _ECHOED.items():
         sent = node.get(name).value
         echo[name] = default if sent is None else sent
+    echo["tools"] = echoed_tools(node.get("tools"))
     reasoning = node.get("reasoning")
     effort = None if reasoning.is_null() else reasoning.get("effort").value
     summary = None if reasoning.is_null() else reasoning.get("summary").value

@@ -8,19 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from sgcx.errors import InvalidRequest
 from sgcx.responses.parsing import Node
-from sgcx.responses.wire import JsonObject
+from sgcx.responses.typed_tools import APPLY_PATCH_TOOL, LOCAL_SHELL_TOOL, SHELL_TOOL, TypedTool, tool_search
+from sgcx.responses.wire import JsonObject, JsonValue
 
 CUSTOM_INPUT = "input"
 """The one property of the function that stands for a custom tool."""
-
-TOOL_SEARCH: Literal["tool_search"] = "tool_search"
-SHELL: Literal["shell"] = "shell"
-LOCAL_SHELL: Literal["local_shell"] = "local_shell"
-APPLY_PATCH: Literal["apply_patch"] = "apply_patch"
 
 _NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
 
@@ -50,19 +45,6 @@ class CustomTool:
             description += f" that matches this {self.syntax or 'lark'} grammar:\n{self.grammar}"
         properties: JsonObject = {CUSTOM_INPUT: {"type": "string", "description": description}}
         return {"type": "object", "properties": properties, "required": [CUSTOM_INPUT]}
-
-
-@dataclass(frozen=True, slots=True)
-class TypedTool:
-    """A tool that is known by its type, runs at the client and has a call item of its own."""
-
-    name: Literal["tool_search", "shell", "local_shell", "apply_patch"]
-    description: str
-    parameters: JsonObject
-
-    @property
-    def namespace(self) -> None:
-        return None
 
 
 Tool = FunctionTool | CustomTool | TypedTool
@@ -98,13 +80,13 @@ def _parse_tool(node: Node, namespace: str | None, ignored: list[str]) -> Tool |
         case "custom":
             return _custom(node, namespace)
         case "tool_search" if namespace is None and node.get("execution").optional_string() == "client":
-            return _tool_search(node)
+            return tool_search(node.get("description").optional_string(), node.get("parameters").value)
         case "shell" if namespace is None and _runs_at_client(node.get("environment")):
-            return TypedTool(SHELL, _SHELL_DESCRIPTION, _SHELL_PARAMETERS)
+            return SHELL_TOOL
         case "local_shell" if namespace is None:
-            return TypedTool(LOCAL_SHELL, _LOCAL_SHELL_DESCRIPTION, _LOCAL_SHELL_PARAMETERS)
+            return LOCAL_SHELL_TOOL
         case "apply_patch" if namespace is None:
-            return TypedTool(APPLY_PATCH, _APPLY_PATCH_DESCRIPTION, _APPLY_PATCH_PARAMETERS)
+            return APPLY_PATCH_TOOL
     ignored.append(f"{node.path}.type={kind}")
     return None
 
@@ -127,12 +109,6 @@ def _custom(node: Node, namespace: str | None) -> CustomTool:
     )
 
 
-def _tool_search(node: Node) -> TypedTool:
-    description = node.get("description").optional_string() or "Finds further tools, which can be called from then on."
-    parameters = node.get("parameters")
-    return TypedTool(TOOL_SEARCH, description, _SEARCH_PARAMETERS if parameters.is_null() else parameters.as_object())
-
-
 def _runs_at_client(environment: Node) -> bool:
     return environment.is_null() or environment.get("type").string() == "local"
 
@@ -149,63 +125,17 @@ def _name(node: Node) -> str:
     return name
 
 
-# typed tools as functions
+def echoed_tools(node: Node) -> list[JsonValue]:
+    """The tools as responses repeat them: with the fields that the API always shows."""
+    return [_echoed(element) for element in node.items()]
 
-_SEARCH_PARAMETERS: JsonObject = {
-    "type": "object",
-    "properties": {"query": {"type": "string", "description": "What the tool is to do"}},
-    "required": ["query"],
-    "additionalProperties": False,
-}
 
-_SHELL_DESCRIPTION = "Runs shell commands on the user's machine and returns what they print and how they end."
-_SHELL_PARAMETERS: JsonObject = {
-    "type": "object",
-    "properties": {
-        "commands": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "Run in this order, each by a shell of its own",
-        },
-        "timeout_ms": {"type": "integer", "description": "Longest time that a command may take"},
-        "max_output_length": {"type": "integer", "description": "Characters of output to return per command"},
-    },
-    "required": ["commands"],
-    "additionalProperties": False,
-}
-
-_LOCAL_SHELL_DESCRIPTION = "Runs a program on the user's machine and returns what it prints."
-_LOCAL_SHELL_PARAMETERS: JsonObject = {
-    "type": "object",
-    "properties": {
-        "command": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": 'The program and its arguments, as ["bash", "-lc", "ls | wc -l"]',
-        },
-        "working_directory": {"type": "string"},
-        "timeout_ms": {"type": "integer"},
-        "env": {"type": "object", "additionalProperties": {"type": "string"}},
-    },
-    "required": ["command"],
-    "additionalProperties": False,
-}
-
-_APPLY_PATCH_DESCRIPTION = "Creates, changes or deletes one file in the user's workspace."
-_APPLY_PATCH_PARAMETERS: JsonObject = {
-    "type": "object",
-    "properties": {
-        "type": {"type": "string", "enum": ["create_file", "update_file", "delete_file"]},
-        "path": {"type": "string", "description": "Relative to the workspace"},
-        "diff": {
-            "type": "string",
-            "description": (
-                "For create_file: the whole file, every line behind a `+`. For update_file: hunks, each opened by a"
-                " line with `@@`, where a line begins with a space (context), `-` (goes) or `+` (comes)."
-                " Not for delete_file."
-            ),
-        },
-    },
-    "required": ["type", "path"],
-    "additionalProperties": False,
-}
+def _echoed(node: Node) -> JsonValue:
+    tool = node.as_object()
+    match tool.get("type"):
+        case "function" if "function" not in tool:
+            return {"description": None, "parameters": None, "strict": False, **tool}
+        case "namespace":
+            return {"description": "", **tool, "tools": echoed_tools(node.get("tools"))}
+        case _:
+            return tool
