@@ -22,7 +22,9 @@ from typing import Literal, TypeGuard, assert_never
 
 from sgcx.dialects.markers import MARKER_START, find_first, held_back
 from sgcx.dialects.pairing import paired
+from sgcx.dialects.structural_tag import CallMarkup, arguments_format, structural_tag
 from sgcx.dialects.turns import ChatMessages, plain_text
+from sgcx.responses.constraint import CallableTool, Constraint
 from sgcx.responses.deltas import (
     EngineDelta,
     ReasoningDelta,
@@ -80,6 +82,13 @@ class DeepSeekR1:
         # The model card drops the reasoning of finished turns. Each new user message would then change the prompt
         # from the turn before on, and the prefix cache ends there.
         return {"thinking": thinking, "preserve_thinking": True}
+
+    def structural_tag(self, constraint: Constraint) -> JsonObject:
+        return structural_tag(constraint, _CALL_MARKUP)
+
+    @property
+    def call_markers(self) -> tuple[str, ...]:
+        return (CALLS_BEGIN, CALL_BEGIN)
 
     def reader(self, *, prompt_tail: str) -> Reader:
         return DeepSeekReader(reasoning=prompt_tail.rstrip().endswith(THINK_BEGIN))
@@ -211,6 +220,23 @@ class DeepSeekReader:
 def _called_name(opening: re.Match[str] | None, slot: str) -> str:
     """R1 writes the tool's kind before the separator and its name behind; V3.1 writes the name before."""
     return (opening[1] if opening else "") or slot.strip()
+
+
+# constraining
+
+
+def _constrained_call(tool: CallableTool) -> JsonObject:
+    return {
+        "type": "tag",
+        "begin": f"{CALL_BEGIN}function{SEPARATOR}{tool.name}\n```json\n",
+        "content": arguments_format(tool.arguments),
+        "end": f"\n```{CALL_END}",
+    }
+
+
+_CALL_MARKUP = CallMarkup(
+    section_begin=CALLS_BEGIN, section_end=CALLS_END, separator="\n", call_begin=CALL_BEGIN, call=_constrained_call
+)
 
 
 # writing

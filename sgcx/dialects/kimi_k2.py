@@ -18,7 +18,9 @@ from typing import Literal, assert_never
 
 from sgcx.dialects.markers import MARKER_START, find_first, held_back
 from sgcx.dialects.pairing import paired
+from sgcx.dialects.structural_tag import CallMarkup, arguments_format, structural_tag
 from sgcx.dialects.turns import ChatMessages, plain_text
+from sgcx.responses.constraint import CallableTool, Constraint
 from sgcx.responses.deltas import (
     EngineDelta,
     ReasoningDelta,
@@ -70,6 +72,13 @@ class KimiK2:
         # Without `preserve_thinking` each new user turn drops the reasoning of the turns before: the prompt
         # changes there, and the prefix cache ends there.
         return {"thinking": thinking, "preserve_thinking": True}
+
+    def structural_tag(self, constraint: Constraint) -> JsonObject:
+        return structural_tag(constraint, _CALL_MARKUP)
+
+    @property
+    def call_markers(self) -> tuple[str, ...]:
+        return (SECTION_BEGIN, CALL_BEGIN)
 
     def reader(self, *, prompt_tail: str) -> Reader:
         """K2.5 and later prompts end with `<think>` (or `<think></think>`); K2 Thinking writes it itself."""
@@ -178,6 +187,21 @@ def tool_name(call_id: str) -> str:
     name = call_id.strip().removeprefix(_CALL_PREFIX)
     head, colon, index = name.rpartition(":")
     return head if colon and index.isdigit() else name
+
+
+# constraining
+
+
+def _constrained_call(tool: CallableTool) -> JsonObject:
+    index: JsonObject = {"type": "regex", "pattern": "[0-9]{1,6}"}
+    arguments_begin: JsonObject = {"type": "const_string", "value": ARGUMENTS_BEGIN}
+    content: JsonObject = {"type": "sequence", "elements": [index, arguments_begin, arguments_format(tool.arguments)]}
+    return {"type": "tag", "begin": f"{CALL_BEGIN}{_CALL_PREFIX}{tool.name}:", "content": content, "end": CALL_END}
+
+
+_CALL_MARKUP = CallMarkup(
+    section_begin=SECTION_BEGIN, section_end=SECTION_END, separator="", call_begin=CALL_BEGIN, call=_constrained_call
+)
 
 
 # writing

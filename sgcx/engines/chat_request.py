@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from sgcx.responses.constraint import Constraint, answer_instruction
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import EngineRequest
 from sgcx.responses.wire import JsonObject, JsonValue
@@ -51,9 +52,10 @@ def build_count_body(request: EngineRequest, upstream: Upstream) -> JsonObject:
 
 def build_body(request: EngineRequest, upstream: Upstream) -> JsonObject:
     arguments = _encoded_arguments if upstream.verbatim_arguments else _valid_arguments
+    messages = [_with_arguments(message, arguments) for message in request.messages]
     body: dict[str, JsonValue] = {
         "model": upstream.model,
-        "messages": [_with_arguments(message, arguments) for message in request.messages],
+        "messages": [*messages, *_answer_instructions(request.constraint)],
         "chat_template_kwargs": request.template_arguments,
         "temperature": request.temperature,
         "top_p": request.top_p,
@@ -63,15 +65,40 @@ def build_body(request: EngineRequest, upstream: Upstream) -> JsonObject:
     # A parser at the other end drops calls of tools that it was not told of.
     tools = request.tools if upstream.raw is not None else (*request.tools, *request.late_tools)
     if tools:
-        body["tools"] = tools
+        body |= {"tools": tools, **_call_fields(request.constraint, raw=upstream.raw is not None)}
     if request.max_new_tokens is not None:
         body["max_tokens"] = request.max_new_tokens
-    if request.json_schema is not None:
-        schema: JsonObject = {"name": "response", "schema": request.json_schema}
+    if request.constraint.answer_schema is not None and not request.constraint.tools:
+        schema: JsonObject = {"name": "response", "schema": request.constraint.answer_schema}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     if upstream.raw is not None:
         body |= {"separate_reasoning": False, "skip_special_tokens": False}
     return body
+
+
+def _call_fields(constraint: Constraint, *, raw: bool) -> dict[str, JsonValue]:
+    """What chat completions can say. They know no choice among some of the tools; the calls are checked afterwards.
+
+    `raw`: an engine that is made to call writes a notation of its own, which only its own parser reads.
+    """
+    fields: dict[str, JsonValue] = {}
+    if constraint.max_calls == 1:
+        fields["parallel_tool_calls"] = False
+    match constraint:
+        case Constraint(tools=()):
+            fields["tool_choice"] = "none"
+        case Constraint(must_call=True, tools=(only,)) if not raw:
+            fields["tool_choice"] = {"type": "function", "function": {"name": only.name}}
+        case Constraint(must_call=True) if not raw:
+            fields["tool_choice"] = "required"
+    return fields
+
+
+def _answer_instructions(constraint: Constraint) -> list[JsonObject]:
+    """A response format would bind the whole output and forbid tool calls, so beside tools the model is only told."""
+    if constraint.answer_schema is None or not constraint.tools:
+        return []
+    return [{"role": "user", "content": answer_instruction(constraint.answer_schema)}]
 
 
 def _with_arguments(message: JsonObject, encode: Callable[[str], str]) -> JsonObject:

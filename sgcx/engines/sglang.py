@@ -17,8 +17,9 @@ from contextlib import aclosing
 from typing import Protocol, TypedDict, cast
 
 from sgcx.engines.refusals import refusal
+from sgcx.engines.structural_tags import enforceable_tag
 from sgcx.errors import EngineError
-from sgcx.responses.deltas import EngineDelta, Failed, Finished, Usage
+from sgcx.responses.deltas import EngineDelta, Failed, Finished, ToolCallFinished, Usage
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import EngineRequest
 from sgcx.responses.wire import JsonObject, JsonValue
@@ -26,6 +27,8 @@ from sgcx.responses.wire import JsonObject, JsonValue
 logger = logging.getLogger(__name__)
 
 PROMPT_TAIL_TOKENS = 8
+_NEVER = -1e9
+"""A bias that outweighs every logit."""
 
 _RENDERING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sgcx-render")
 """Long conversations take long to render and tokenize: off the event loop, and one at a time, since fast
@@ -50,12 +53,14 @@ class _Chunk(TypedDict):
 class _Tokenizer(Protocol):
     def decode(self, token_ids: list[int]) -> str: ...
 
-    def encode(self, text: str) -> list[int]: ...
+    def encode(self, text: str, *, add_special_tokens: bool = ...) -> list[int]: ...
 
 
 class _GenerateRequest(Protocol):
     input_ids: list[int] | None
     text: str | None
+    sampling_params: dict[str, object]
+    require_reasoning: bool
 
     def contains_mm_input(self) -> bool: ...
 
@@ -101,7 +106,7 @@ class SglangEngine:
         generation = await asyncio.get_running_loop().run_in_executor(_RENDERING, self._convert, request)
         reader = self._dialect.reader(prompt_tail=self._prompt_tail(generation))
         finished = False
-        read = 0
+        read = calls = 0
         try:
             # Without the HTTP request: the endpoint watches for its client itself, and two watchers would both abort.
             chunks_or_refusal = _checked(manager.generate_request(generation, None), manager, request)
@@ -110,6 +115,10 @@ class SglangEngine:
                     text, meta = chunk["text"], chunk["meta_info"]
                     for delta in reader.feed(text[read:]):
                         yield delta
+                        calls += isinstance(delta, ToolCallFinished)
+                        if calls == request.constraint.max_calls:
+                            yield Finished("stop", _usage(meta))  # and what else it would do is aborted
+                            return
                     read = len(text)
                     if (reason := meta.get("finish_reason")) is not None:
                         finished = True
@@ -148,11 +157,27 @@ class SglangEngine:
             if problem is not None:
                 raise EngineError(problem, code="invalid_prompt", status=400)
             generation, _ = self._chat._convert_to_internal_request(chat_request, self._raw_request)
+            self._constrain(generation, request)
         except ValueError as error:
             logger.warning("%s could not be rendered: %s", request.request_id, error)
             message = "The model's chat template refuses this conversation; the server's log says why"
             raise EngineError(message, code="invalid_prompt", status=400) from error
         return generation
+
+    def _constrain(self, generation: _GenerateRequest, request: EngineRequest) -> None:
+        constraint = request.constraint
+        # SGLang lets a grammar begin behind `</think>`; whether one will come it guesses from the model's family.
+        generation.require_reasoning = request.thinking
+        if constraint.binds:
+            generation.sampling_params["structural_tag"] = enforceable_tag(constraint, self._dialect)
+        if constraint.withheld and not constraint.tools:
+            generation.sampling_params["logit_bias"] = self._no_calls()
+
+    def _no_calls(self) -> dict[str, float]:
+        """Bias against the tokens that begin a call, for the reasoning too, where no grammar holds yet."""
+        tokenizer = self._chat.tokenizer_manager.tokenizer
+        encoded = [tokenizer.encode(marker, add_special_tokens=False) for marker in self._dialect.call_markers]
+        return {str(ids[0]): _NEVER for ids in encoded if len(ids) == 1}
 
     def _prompt_tail(self, generation: _GenerateRequest) -> str:
         if generation.input_ids is not None:
@@ -190,9 +215,6 @@ def _chat_request(request: EngineRequest) -> object:
         fields["tools"] = list(request.tools)
     if request.max_new_tokens is not None:
         fields["max_completion_tokens"] = request.max_new_tokens
-    if request.json_schema is not None:
-        schema = {"name": "response", "schema": dict(request.json_schema)}
-        fields["response_format"] = {"type": "json_schema", "json_schema": schema}
     return cast(object, ChatCompletionRequest(**fields))
 
 
@@ -226,12 +248,7 @@ async def _checked(
 
 
 def _end(reason: Mapping[str, object], meta: _MetaInfo, *, started: bool) -> Finished | Failed:
-    usage = Usage(
-        input_tokens=meta.get("prompt_tokens", 0),
-        cached_tokens=meta.get("cached_tokens", 0),
-        output_tokens=meta.get("completion_tokens", 0),
-        reasoning_tokens=meta.get("reasoning_tokens", 0),
-    )
+    usage = _usage(meta)
     match reason.get("type"):
         case "stop":
             return Finished("stop", usage)
@@ -243,3 +260,12 @@ def _end(reason: Mapping[str, object], meta: _MetaInfo, *, started: bool) -> Fin
             if not started:
                 raise refused
             return Failed(refused.code or "server_error", refused.message)
+
+
+def _usage(meta: _MetaInfo) -> Usage:
+    return Usage(
+        input_tokens=meta.get("prompt_tokens", 0),
+        cached_tokens=meta.get("cached_tokens", 0),
+        output_tokens=meta.get("completion_tokens", 0),
+        reasoning_tokens=meta.get("reasoning_tokens", 0),
+    )

@@ -14,6 +14,7 @@ from sgcx.http.endpoint import Endpoint
 from sgcx.http.event_stream import Generation, events
 from sgcx.http.ids import new_id
 from sgcx.http.keeping import Batches, Turn
+from sgcx.http.obeying import obeying
 from sgcx.http.preparation import prepare
 from sgcx.responses.regeneration import generate_answer
 from sgcx.responses.request import ResponsesRequest, parse_request
@@ -48,7 +49,8 @@ async def create_response(endpoint: Endpoint, turn: Turn, connection: HTTPConnec
     engine = endpoint.engine_for(connection)
     prepared = await prepare(endpoint, engine, request, response_id)
     request, job = prepared.request, prepared.job
-    generation = Generation(generate_answer(engine, job) if request.generate else engine.generate(job))
+    deltas = generate_answer(engine, job) if request.generate else engine.generate(job)
+    generation = Generation(obeying(job.constraint, deltas))
     if not request.background:
         await generation.peek(endpoint.peek_s)
     stream = ResponseStream.of(

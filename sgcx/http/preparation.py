@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from sgcx.errors import EngineError
 from sgcx.http.endpoint import Endpoint
+from sgcx.responses.constraint import Constraint
 from sgcx.responses.engine import Engine, EngineRequest
 from sgcx.responses.items import InputItem
 from sgcx.responses.prompt import build_engine_request
@@ -57,7 +58,7 @@ class _Context:
         model, dialect = self.endpoint.model, self.endpoint.dialect
         job = build_engine_request(request, request_id=self.response_id, model=model, dialect=dialect)
         # The prompt goes through the engine and fills its cache; one token is the least that every engine makes.
-        return job if request.generate else replace(job, max_new_tokens=1, json_schema=None)
+        return job if request.generate else replace(job, max_new_tokens=1, constraint=Constraint())
 
     async def count(self, request: ResponsesRequest) -> int | None:
         """None: more than the engine counts."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from sgcx.responses.constraint import Constraint
 from sgcx.responses.deltas import EngineDelta
 from sgcx.responses.items import InputItem
 from sgcx.responses.wire import JsonObject
@@ -30,6 +31,15 @@ class Dialect(Protocol):
 
     def template_arguments(self, *, thinking: bool) -> JsonObject:
         """Extra variables for the chat template."""
+        ...
+
+    def structural_tag(self, constraint: Constraint) -> JsonObject:
+        """What may follow the reasoning, as an xgrammar structural tag. For a constraint that binds decoding."""
+        ...
+
+    @property
+    def call_markers(self) -> tuple[str, ...]:
+        """The tokens without which no call begins."""
         ...
 
     def reader(self, *, prompt_tail: str) -> Reader:

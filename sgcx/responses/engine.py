@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
+from sgcx.responses.constraint import Constraint
 from sgcx.responses.deltas import EngineDelta
 from sgcx.responses.wire import JsonObject
 
@@ -22,7 +23,7 @@ class EngineRequest:
     top_p: float
     max_new_tokens: int | None
     """None: as many as the context has room for."""
-    json_schema: JsonObject | None
+    constraint: Constraint
     thinking: bool
     late_tools: tuple[JsonObject, ...] = ()
     """Tools announced in the messages. For engines that accept calls of declared tools only."""

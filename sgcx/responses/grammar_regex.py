@@ -135,7 +135,10 @@ class _Parser:
                 low = self._range(low, self._class_member())
             ranges += low
         self._at += 1
-        return complement(union(ranges)) if negated else union(ranges)
+        found = complement(union(ranges)) if negated else union(ranges)
+        if not found:
+            raise self._unsupported("a class without members")
+        return found
 
     def _class_member(self) -> Ranges:
         letter = self._take()

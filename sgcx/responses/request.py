@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from sgcx.errors import InvalidRequest
+from sgcx.responses.constraint import unenforceable_grammars
 from sgcx.responses.input_items import InputReader
 from sgcx.responses.items import InputItem
 from sgcx.responses.parsing import Node, body_node
 from sgcx.responses.seal import Seal
+from sgcx.responses.tool_choice import ToolChoice, parse_tool_choice
 from sgcx.responses.tool_table import ToolTable, parse_tool_table
 from sgcx.responses.tools import echoed_tools
 from sgcx.responses.wire import JsonObject, JsonValue
-
-ToolChoice = Literal["auto", "none"]
 
 _SEALED_REASONING = "reasoning.encrypted_content"
 _LOGPROBS = "message.output_text.logprobs"
@@ -65,6 +65,11 @@ class ResponsesRequest:
     echo: JsonObject
     """The fields that the response repeats, as the client sent them."""
 
+    @property
+    def max_calls(self) -> int | None:
+        """How many calls this response may make; None: no limit."""
+        return self.max_tool_calls if self.parallel_tool_calls and not self.tool_choice.exactly_one else 1
+
 
 def parse_request(
     body: object, *, earlier: Sequence[JsonObject] = (), stateful: bool = False, seal: Seal | None = None
@@ -77,13 +82,14 @@ def parse_request(
     node = body_node(body)
     _refuse_state(node, stateful, continued=bool(earlier))
     tools, conversation, ignored = _conversation(node, earlier, seal)
+    tool_choice, ignored_choice = parse_tool_choice(node.get("tool_choice"), tools)
     included, ignored_includes = _include(node.get("include"))
     return ResponsesRequest(
         model=node.get("model").optional_string(),
         input=tuple(conversation.items),
         instructions=node.get("instructions").optional_string(),
         tools=tools,
-        tool_choice=_tool_choice(node.get("tool_choice")),
+        tool_choice=tool_choice,
         parallel_tool_calls=node.get("parallel_tool_calls").boolean(True),
         thinking=_thinking(node, conversation.reasoning or node.get("reasoning")),
         text_format=_text_format(conversation.text or node.get("text")),
@@ -98,7 +104,7 @@ def parse_request(
         generate=_generate(node),
         stream=node.get("stream").boolean(False),
         background=node.get("background").boolean(False),
-        ignored=(*ignored, *ignored_includes),
+        ignored=(*ignored, *unenforceable_grammars(tools), *ignored_choice, *ignored_includes),
         echo=_echo(node, stateful),
     )
 
@@ -128,16 +134,6 @@ def _refuse_state(node: Node, stateful: bool, *, continued: bool) -> None:
         raise InvalidRequest("`prompt` is not supported: there are no prompt templates here", param="prompt")
     if node.get("background").boolean(False) and not (stateful and node.get("store").boolean(True)):
         raise InvalidRequest("`background` needs `store`: nothing is kept of this response", param="background")
-
-
-def _tool_choice(node: Node) -> ToolChoice:
-    if node.is_null():
-        return "auto"
-    if node.is_string() and node.value in ("auto", "none"):
-        return cast(ToolChoice, node.value)
-    raise InvalidRequest(
-        '`tool_choice` must be "auto" or "none"; forcing a call is not supported yet', param="tool_choice"
-    )
 
 
 def _truncate(node: Node) -> bool:

@@ -102,7 +102,7 @@ class ResponseStream:
             new_id=new_id,
             now=now,
             limited=request.max_output_tokens is not None,
-            max_tool_calls=request.max_tool_calls if request.parallel_tool_calls else 1,
+            max_tool_calls=request.max_calls,
             generate=request.generate,
             summarize=request.summarize,
             seal=seal if request.sealed_reasoning else None,

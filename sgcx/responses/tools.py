@@ -26,6 +26,8 @@ class FunctionTool:
     description: str | None
     parameters: JsonObject
     namespace: str | None = None
+    strict: bool = False
+    """The arguments must match the parameters' schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,13 @@ def _parse_tool(node: Node, namespace: str | None, ignored: list[str]) -> Tool |
 def _function(node: Node, namespace: str | None) -> FunctionTool:
     if isinstance(node.get("function").value, Mapping):  # the form of chat completions
         node = node.get("function")
-    return FunctionTool(_name(node), node.get("description").optional_string(), _parameters(node), namespace)
+    return FunctionTool(
+        name=_name(node),
+        description=node.get("description").optional_string(),
+        parameters=_parameters(node),
+        namespace=namespace,
+        strict=node.get("strict").value is True,
+    )
 
 
 def _custom(node: Node, namespace: str | None) -> CustomTool:

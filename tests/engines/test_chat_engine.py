@@ -12,8 +12,9 @@ from chat_upstream import DONE, Cut, call, chunk, nobody_there, played, sse, usa
 from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.engines.chat import ChatEngine, is_loopback
 from sgcx.engines.chat_chunks import joined
-from sgcx.engines.chat_request import RawText, Upstream
+from sgcx.engines.chat_request import RawText, Upstream, build_body
 from sgcx.errors import EngineError
+from sgcx.responses.constraint import AnyObject, CallableTool, Constraint
 from sgcx.responses.deltas import (
     Failed,
     Finished,
@@ -38,7 +39,7 @@ def request(**changes):
         "temperature": 1.0,
         "top_p": 0.95,
         "max_new_tokens": None,
-        "json_schema": None,
+        "constraint": Constraint(),
         "thinking": True,
     }
     return EngineRequest(**{**fields, **changes})
@@ -104,7 +105,7 @@ def test_the_upstream_gets_the_whole_request():
     asked = request(
         tools=({"type": "function", "function": {"name": "f", "parameters": {}}},),
         max_new_tokens=7,
-        json_schema={"type": "object"},
+        constraint=Constraint(tools=(CallableTool("f", AnyObject()),), must_call=True, max_calls=1),
     )
     with played(HELLO) as upstream:
         generate(upstream.url, asked, api_key="secret")
@@ -117,12 +118,50 @@ def test_the_upstream_gets_the_whole_request():
         "temperature": 1.0,
         "top_p": 0.95,
         "max_tokens": 7,
-        "response_format": {"type": "json_schema", "json_schema": {"name": "response", "schema": {"type": "object"}}},
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "parallel_tool_calls": False,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
     assert headers["authorization"] == "Bearer secret"
     assert headers["x-request-id"] == "resp_1"
+
+
+TOOLS = (CallableTool("f", AnyObject()), CallableTool("g", AnyObject()))
+SCHEMA = {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("constraint", "sent"),
+    [
+        (Constraint(TOOLS), {}),
+        (Constraint(TOOLS, must_call=True), {"tool_choice": "required"}),
+        (Constraint(withheld=True), {"tool_choice": "none"}),
+        (
+            Constraint(withheld=True, answer_schema=SCHEMA),
+            {
+                "tool_choice": "none",
+                "response_format": {"type": "json_schema", "json_schema": {"name": "response", "schema": SCHEMA}},
+            },
+        ),
+    ],
+)
+def test_a_constraint_is_said_as_well_as_chat_completions_can(constraint, sent):
+    declared = tuple({"type": "function", "function": {"name": tool.name}} for tool in TOOLS)
+    body = build_body(request(tools=declared, constraint=constraint), Upstream(url="http://x/v1", model="m"))
+    assert body["tools"] == declared
+    assert {
+        field: body[field] for field in ("tool_choice", "parallel_tool_calls", "response_format") if field in body
+    } == sent
+
+
+def test_beside_tools_the_model_is_told_the_schema_of_its_answer():
+    body = build_body(
+        request(constraint=Constraint(TOOLS, answer_schema=SCHEMA)), Upstream(url="http://x/v1", model="m")
+    )
+    assert "response_format" not in body
+    assert body["messages"][-1]["role"] == "user"
+    assert '{"type": "object"}' in body["messages"][-1]["content"]
 
 
 @pytest.mark.parametrize(

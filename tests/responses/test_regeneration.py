@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from sgcx.responses.constraint import Constraint
 from sgcx.responses.deltas import Finished, ReasoningDelta, TextDelta, ToolCallFinished, ToolCallStarted, Usage
 from sgcx.responses.engine import EngineRequest
 from sgcx.responses.regeneration import generate_answer
@@ -41,7 +42,7 @@ def request(max_new_tokens=None):
         temperature=1.0,
         top_p=1.0,
         max_new_tokens=max_new_tokens,
-        json_schema=None,
+        constraint=Constraint(),
         thinking=True,
     )
 

@@ -130,7 +130,8 @@ def test_a_thread_title_needs_no_thinking():
         ({"input": "x", "tools": [{"type": "function", "name": "f"}] * 2}, "tools"),
         ({"input": "x", "text": {"format": {"type": "json_schema"}}}, "text.format.schema"),
         ({"input": "x", "previous_response_id": "resp_1"}, "previous_response_id"),
-        ({"input": "x", "tool_choice": "required"}, "tool_choice"),
+        ({"input": "x", "tool_choice": "sometimes"}, "tool_choice"),
+        ({"input": "x", "tool_choice": 3}, "tool_choice"),
         ([], None),
     ],
 )

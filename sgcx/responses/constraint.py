@@ -1,0 +1,137 @@
+"""What the model may decode once it has thought, told in no model's markup and no engine's language.
+
+The prompt shows the same tools whatever may be called: a constraint never costs the prefix cache. A dialect writes
+it down in its model's markup; an engine that cannot enforce it maps what it can, and `CallGuard` checks the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+
+from sgcx.responses.grammar_expressions import Grammar, UnsupportedGrammar
+from sgcx.responses.grammar_json import json_property_ebnf
+from sgcx.responses.grammar_lark import START, parse_lark
+from sgcx.responses.grammar_regex import parse_regex
+from sgcx.responses.tool_choice import ToolChoice
+from sgcx.responses.tool_table import ToolTable
+from sgcx.responses.tools import CUSTOM_INPUT, CustomTool, FunctionTool, Tool
+from sgcx.responses.wire import JsonObject
+
+_LONGEST_GRAMMAR = 64 * 1024
+"""Characters of a definition. Longer ones could take seconds to read, and longer to compile."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyObject:
+    """Any JSON object: nothing more is promised of these arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaObject:
+    """A JSON object that matches `schema`."""
+
+    schema: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class GrammarObject:
+    """A JSON object that `ebnf` derives from its rule `root`, in xgrammar's notation."""
+
+    ebnf: str
+
+
+Arguments = AnyObject | SchemaObject | GrammarObject
+
+
+@dataclass(frozen=True, slots=True)
+class CallableTool:
+    """`name` as the model sees it."""
+
+    name: str
+    arguments: Arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    tools: tuple[CallableTool, ...] = ()
+    """The tools that may be called."""
+    withheld: bool = False
+    """The model sees more tools than it may call."""
+    must_call: bool = False
+    max_calls: int | None = None
+    answer_schema: JsonObject | None = None
+    """What the text of an answer must match, if the model answers instead of calling a tool."""
+
+    @property
+    def binds(self) -> bool:
+        """Decoding has to be constrained. `max_calls` alone does not: the generation is ended behind the last call."""
+        return (
+            self.withheld
+            or self.must_call
+            or self.answer_schema is not None
+            or any(not isinstance(tool.arguments, AnyObject) for tool in self.tools)
+        )
+
+
+def constraint_of(
+    tools: ToolTable, choice: ToolChoice, *, max_calls: int | None, answer_schema: JsonObject | None
+) -> Constraint:
+    declared = tools.by_exposed_name
+    allowed = declared.keys() if choice.allowed is None else choice.allowed
+    return Constraint(
+        tools=tuple(CallableTool(name, _arguments(tool)) for name, tool in declared.items() if name in allowed),
+        withheld=len(allowed) < len(declared),
+        must_call=choice.mode == "required",
+        max_calls=max_calls,
+        answer_schema=answer_schema,
+    )
+
+
+def unenforceable_grammars(tools: ToolTable) -> tuple[str, ...]:
+    """The grammars that the model is only told, as `tool: why`."""
+    found: list[str] = []
+    for name, tool in tools.by_exposed_name.items():
+        if isinstance(tool, CustomTool) and tool.grammar is not None:
+            translated = _translated(tool.grammar, tool.syntax or "lark")
+            if isinstance(translated, UnsupportedGrammar):
+                found.append(f"grammar of {name}: {translated}")
+    return tuple(found)
+
+
+def answer_instruction(schema: JsonObject) -> str:
+    """For an engine that cannot enforce the schema of an answer beside tools."""
+    written = json.dumps(schema, ensure_ascii=False)
+    return f"Your final answer must be one JSON value that matches this JSON schema, and nothing else:\n{written}"
+
+
+def _arguments(tool: Tool) -> Arguments:
+    match tool:
+        case FunctionTool(strict=True, parameters=parameters):
+            return SchemaObject(parameters)
+        case CustomTool(grammar=str(definition)):
+            translated = _translated(definition, tool.syntax or "lark")
+            return AnyObject() if isinstance(translated, UnsupportedGrammar) else GrammarObject(translated)
+        case _:
+            return AnyObject()
+
+
+@lru_cache(maxsize=64)
+def _translated(definition: str, syntax: str) -> str | UnsupportedGrammar:
+    """EBNF over the arguments of the function that stands for a custom tool. Clients send the same ones every turn."""
+    try:
+        return json_property_ebnf(CUSTOM_INPUT, _grammar(definition, syntax))
+    except UnsupportedGrammar as unsupported:
+        return unsupported
+
+
+def _grammar(definition: str, syntax: str) -> Grammar:
+    if len(definition) > _LONGEST_GRAMMAR:
+        raise UnsupportedGrammar(f"longer than {_LONGEST_GRAMMAR} characters")
+    match syntax:
+        case "lark":
+            return parse_lark(definition)
+        case "regex":
+            return Grammar({START: parse_regex(definition)}, START)
+    raise UnsupportedGrammar(f"the syntax {syntax!r}")

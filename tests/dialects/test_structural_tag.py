@@ -1,0 +1,157 @@
+"""Structural tags, held against xgrammar itself, in the engine's Python: which texts behind the reasoning are legal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sgcx.dialects.deepseek_r1 import DeepSeekR1
+from sgcx.dialects.kimi_k2 import KimiK2
+from sgcx.responses.constraint import Constraint, constraint_of
+from sgcx.responses.request import parse_request
+
+_ACCEPT = """
+import json, sys
+from xgrammar import Grammar
+from xgrammar.testing import _is_grammar_accept_string
+verdicts = []
+for tag, texts in json.load(sys.stdin):
+    grammar = Grammar.from_structural_tag(json.dumps(tag))
+    verdicts.append([_is_grammar_accept_string(grammar, text) for text in texts])
+print(json.dumps(verdicts))
+"""
+
+APPLY_PATCH = Path(__file__).with_name("apply_patch.lark").read_text(encoding="utf-8")
+TOOLS = [
+    {
+        "type": "function",
+        "name": "pick",
+        "strict": True,
+        "parameters": {
+            "type": "object",
+            "properties": {"n": {"type": "integer"}},
+            "required": ["n"],
+            "additionalProperties": False,
+        },
+    },
+    {"type": "function", "name": "free", "parameters": {"type": "object", "properties": {}}},
+    {
+        "type": "custom",
+        "name": "apply_patch",
+        "format": {"type": "grammar", "syntax": "lark", "definition": APPLY_PATCH},
+    },
+]
+SCHEMA = {"type": "json_schema", "name": "s", "schema": {"type": "object", "properties": {"ok": {"type": "boolean"}}}}
+GOOD_PATCH = '*** Begin Patch\n*** Update File: a "b"\\é\n@@ def f\n-x\n+\ty\n z\n*** End Patch\n'
+BAD_PATCH = GOOD_PATCH.replace("\n z", "\nz")
+
+
+def kimi_call(name, arguments):
+    return f"<|tool_call_begin|>functions.{name}:12<|tool_call_argument_begin|>{arguments}<|tool_call_end|>"
+
+
+def kimi(*calls):
+    written = "".join(kimi_call(*call) for call in calls)
+    return f"<|tool_calls_section_begin|>{written}<|tool_calls_section_end|>"
+
+
+def deepseek(*calls):
+    written = "\n".join(
+        f"<｜tool▁call▁begin｜>function<｜tool▁sep｜>{name}\n```json\n{arguments}\n```<｜tool▁call▁end｜>"
+        for name, arguments in calls
+    )
+    return f"<｜tool▁calls▁begin｜>{written}<｜tool▁calls▁end｜>"
+
+
+def patch(text):
+    return "apply_patch", json.dumps({"input": text}, ensure_ascii=False)
+
+
+PICK, BAD_PICK, FREE = ("pick", '{"n": 1}'), ("pick", '{"n": "1"}'), ("free", '{"any": ["thing"]}')
+
+CASES = {
+    "strict tools bind their arguments and nothing else": (
+        {},
+        ["text", [PICK], "text", [FREE, PICK], [patch(GOOD_PATCH)]],
+        [[BAD_PICK], [("free", "[]")], [("unknown", "{}")], [patch(BAD_PATCH)], [patch("")], [FREE, BAD_PICK]],
+    ),
+    "none": ({"tool_choice": "none"}, ["text", "text with { and ```"], [[FREE]]),
+    "required": ({"tool_choice": "required"}, [[FREE], [PICK, FREE]], ["text", [], [BAD_PICK]]),
+    "a named tool is called exactly once": (
+        {"tool_choice": {"type": "custom", "name": "apply_patch"}},
+        [[patch(GOOD_PATCH)]],
+        ["text", [FREE], [patch(BAD_PATCH)], [patch(GOOD_PATCH), patch(GOOD_PATCH)]],
+    ),
+    "allowed tools": (
+        {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "free"}]}},
+        ["text", [FREE], [FREE, FREE]],
+        [[PICK], [patch(GOOD_PATCH)]],
+    ),
+    "one call at most": ({"parallel_tool_calls": False}, ["text", [FREE]], [[FREE, FREE]]),
+    "a schema binds the answer, not the calls": (
+        {"text": {"format": SCHEMA}},
+        ['{"ok": true}', [FREE], [PICK, PICK]],
+        ["text", '{"ok": 1}', [BAD_PICK]],
+    ),
+    "a schema where no tool may be called": (
+        {"text": {"format": SCHEMA}, "tool_choice": "none"},
+        ['{"ok": true}'],
+        ["text", [FREE]],
+    ),
+    "a schema where a tool must be called": (
+        {"text": {"format": SCHEMA}, "tool_choice": "required"},
+        [[FREE]],
+        ['{"ok": true}'],
+    ),
+}
+
+
+def constraint(**fields) -> Constraint:
+    request = parse_request({"input": "hi", "tools": TOOLS, **fields})
+    return constraint_of(
+        request.tools,
+        request.tool_choice,
+        max_calls=request.max_calls,
+        answer_schema=request.text_format.schema,
+    )
+
+
+@pytest.fixture(scope="module", params=[(KimiK2(), kimi), (DeepSeekR1(), deepseek)], ids=["kimi_k2", "deepseek_r1"])
+def verdicts(request, engine_python):
+    """Per case the verdicts on its legal and its illegal texts; one process for all of them."""
+    dialect, written = request.param
+
+    def text(case):
+        return case if isinstance(case, str) else written(*case)
+
+    asked = [
+        (dialect.structural_tag(constraint(**fields)), [text(case) for case in (*legal, *illegal)])
+        for fields, legal, illegal in CASES.values()
+    ]
+    done = subprocess.run(
+        [engine_python, "-W", "ignore", "-c", _ACCEPT],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(zip(CASES, json.loads(done.stdout), strict=True))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_xgrammar_takes_the_legal_texts_only(verdicts, name):
+    _, legal, illegal = CASES[name]
+    assert verdicts[name] == [True] * len(legal) + [False] * len(illegal)
+
+
+def test_what_binds_nothing_needs_no_grammar():
+    free = [tool for tool in TOOLS if tool["name"] == "free"]
+    assert not constraint(tools=free).binds
+    assert not constraint(tools=free, parallel_tool_calls=False).binds
+    assert not constraint(tools=[]).binds
+    every = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "free"}]}
+    assert not constraint(tools=free, tool_choice=every).binds
