@@ -8,7 +8,7 @@ from typing import Literal
 from sgcx.errors import InvalidRequest
 from sgcx.responses.parsing import Node
 from sgcx.responses.tool_table import ToolTable
-from sgcx.responses.tools import TypedTool
+from sgcx.responses.typed_tools import TypedTool
 
 _DECLARED_KINDS = ("function", "custom")
 
