@@ -37,7 +37,7 @@ def parse_call(node: Node, kind: str, tools: ToolTable) -> ToolCall | None:
             operation = node.get("operation").as_object()
             return ToolCall(node.get("call_id").string(), APPLY_PATCH, as_arguments(operation))
         case "computer_call":
-            actions = node.get("actions").value or node.get("action").as_object()
+            actions = node.get("actions").value or [node.get("action").as_object()]
             return ToolCall(node.get("call_id").string(), "computer", as_arguments({"actions": actions}))
         case "program":
             code = node.get("code").string()
