@@ -14,9 +14,8 @@ from sgcx.http.endpoint import Endpoint
 from sgcx.http.event_stream import Generation, events
 from sgcx.http.ids import new_id
 from sgcx.http.keeping import Batches, Turn
-from sgcx.http.obeying import obeying
 from sgcx.http.preparation import prepare
-from sgcx.responses.regeneration import generate_answer
+from sgcx.http.prompts import Prompts
 from sgcx.responses.request import ResponsesRequest, parse_request
 from sgcx.responses.stream import ResponseStream
 
@@ -46,11 +45,8 @@ async def create_response(endpoint: Endpoint, turn: Turn, connection: HTTPConnec
     ignored = _told(request.ignored)
     if ignored:
         logger.info("request %s: left out %s", response_id, ignored)
-    engine = endpoint.engine_for(connection)
-    prepared = await prepare(endpoint, engine, request, response_id)
-    request, job = prepared.request, prepared.job
-    deltas = generate_answer(engine, job) if request.generate else engine.generate(job)
-    generation = Generation(obeying(job.constraint, deltas))
+    prepared = await prepare(Prompts(endpoint, endpoint.engine_for(connection), response_id), request)
+    request, generation = prepared.request, Generation(prepared.deltas)
     if not request.background:
         await generation.peek(endpoint.peek_s)
     stream = ResponseStream.of(

@@ -102,7 +102,7 @@ async def terminal_event(batches: AsyncGenerator[list[Event], None], receive: Re
     """Drains a response that is not streamed. None: the client left, and the generation was aborted."""
     await anext(batches)  # a generator that never started would not clean up when it is closed
     last = asyncio.ensure_future(_last(batches))
-    gone = asyncio.ensure_future(_disconnected(receive))
+    gone = asyncio.ensure_future(disconnected(receive))
     try:
         await asyncio.wait({last, gone}, return_when=asyncio.FIRST_COMPLETED)
         return last.result() if last.done() else None
@@ -151,7 +151,7 @@ class EventStream:
             writer = asyncio.ensure_future(self._write_events(first, send))
             tasks = [
                 writer,
-                asyncio.ensure_future(_disconnected(receive)),
+                asyncio.ensure_future(disconnected(receive)),
                 asyncio.ensure_future(self._heartbeats(send)),
             ]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -194,6 +194,7 @@ def _body(data: bytes) -> dict[str, object]:
     return {"type": "http.response.body", "body": data, "more_body": True}
 
 
-async def _disconnected(receive: Receive) -> None:
+async def disconnected(receive: Receive) -> None:
+    """Returns when the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -18,7 +18,7 @@ from sgcx.responses.request import parse_request
 def input_tokens_route(endpoint: Endpoint) -> Route:
     async def count(http_request: Request) -> Response:
         turn = await open_turn(endpoint.storage, await read_json(http_request))
-        request = parse_request(turn.body, earlier=turn.earlier, stateful=turn.stateful)
+        request = parse_request(turn.body, earlier=turn.earlier, stateful=turn.stateful, seal=endpoint.seal)
         job = build_engine_request(request, request_id=new_id("req"), model=endpoint.model, dialect=endpoint.dialect)
         tokens = await endpoint.engine_for(http_request).count_tokens(job)
         return answer_json({"object": "response.input_tokens", "input_tokens": tokens})

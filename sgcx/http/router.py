@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from sgcx.http.background import BackgroundRuns
 from sgcx.http.bodies import read_json
+from sgcx.http.compact import compact_route
 from sgcx.http.creation import Creation, create_response
 from sgcx.http.endpoint import Endpoint
 from sgcx.http.errors import JSON, envelope, error_response
@@ -35,6 +36,7 @@ def create_router(endpoint: Endpoint) -> Router:
             Route("/v1/responses", responses.create, methods=["POST"]),
             Route("/v1/responses", _exists, methods=["HEAD"]),
             input_tokens_route(endpoint),
+            compact_route(endpoint),
             *model_routes(endpoint),
             *_stored_routes(endpoint, runs),
         ]

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from sgcx.responses.constraint import Constraint
 from sgcx.responses.deltas import (
+    CompactionFinished,
+    CompactionStarted,
     EngineDelta,
     Failed,
     Finished,
@@ -38,7 +40,7 @@ class CallGuard:
                 return None if left_out else delta
             case Finished("stop") if self.constraint.must_call and not self._called:
                 return Failed("server_error", "The model called no tool, although `tool_choice` wants a call")
-            case ReasoningDelta() | TextDelta() | Finished() | Failed():
+            case ReasoningDelta() | TextDelta() | CompactionStarted() | CompactionFinished() | Finished() | Failed():
                 return delta
 
     def _may_call(self, name: str) -> bool:

@@ -7,16 +7,12 @@ answer. A client that keeps the items before it, and one that drops them, go on 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sgcx.errors import InvalidRequest
-from sgcx.responses.history import objects
-from sgcx.responses.items import ROLES, ImagePart, InputItem, Message, Part, TextPart
-from sgcx.responses.parsing import Node
+from sgcx.responses.items import InputItem, Message, TextPart
 from sgcx.responses.request import ResponsesRequest, TextFormat
-from sgcx.responses.wire import JsonObject, JsonValue
+from sgcx.responses.tool_choice import NO_CALLS
 
 SUMMARY_PREFIX = "[Summary of the conversation so far, written when it was compacted]\n"
 _REQUEST = """\
@@ -29,7 +25,6 @@ that whoever continues needs, so that no work is lost and none is done twice:
 - what remains: the step in progress, and the next ones in order
 
 Write the notes only, as plain text. Call no tool."""
-_FORMAT = 1
 
 
 def _is_summary(item: InputItem) -> bool:
@@ -39,29 +34,6 @@ def _is_summary(item: InputItem) -> bool:
         and isinstance(first := next(iter(item.content), None), TextPart)
         and first.text.startswith(SUMMARY_PREFIX)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class CompactionWish:
-    """`threshold_tokens`: compact a longer prompt; None: the server decides how long is too long. `now`: in any case,
-    and nothing else."""
-
-    threshold_tokens: int | None = None
-    now: bool = False
-
-
-def parse_compaction_wish(context_management: Node, request_input: Node) -> CompactionWish | None:
-    if _ends_with_trigger(request_input.value):
-        return CompactionWish(now=True)
-    for entry in context_management.items():
-        if entry.get("type").string() == "compaction":
-            return CompactionWish(entry.get("compact_threshold").optional_integer(1))
-    return None
-
-
-def _ends_with_trigger(value: JsonValue) -> bool:
-    *_, last = (None, *objects(value))
-    return last is not None and last.get("type") == "compaction_trigger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +62,7 @@ def summary_request(request: ResponsesRequest, past: Sequence[InputItem], *, max
     return replace(
         request,
         input=(*past, Message("user", (TextPart(_REQUEST),))),
-        tool_choice="none",
+        tool_choice=NO_CALLS,
         thinking=False,
         text_format=TextFormat("text"),
         max_output_tokens=max_tokens,
@@ -115,52 +87,10 @@ def _kept(past: Sequence[InputItem], characters: int) -> list[Message]:
             continue
         if item.role == "user":
             text = tuple(part for part in item.content if isinstance(part, TextPart))
-            room -= sum(len(part.text) for part in text)
-            if room < 0 or not text:
+            length = sum(map(len, (part.text for part in text)))
+            if length > room or not length:
                 continue
+            room -= length
             item = Message("user", text)
         kept.append(item)
     return kept[::-1]
-
-
-def encode_messages(messages: Sequence[Message]) -> bytes:
-    """For sealing."""
-    document: JsonObject = {
-        "format": _FORMAT,
-        "messages": [{"role": message.role, "content": list(map(_encode_part, message.content))} for message in messages],
-    }
-    return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
-
-
-def decode_messages(sealed: bytes) -> tuple[Message, ...] | None:
-    """None for something else that was sealed."""
-    try:
-        node = Node(json.loads(sealed.decode("utf-8", "surrogatepass")), "encrypted_content")
-        if not isinstance(node.value, Mapping) or node.value.get("format") != _FORMAT:
-            return None
-        return tuple(_messages(node.get("messages")))
-    except (ValueError, InvalidRequest):
-        return None
-
-
-def _encode_part(part: Part) -> JsonObject:
-    match part:
-        case TextPart(text):
-            return {"text": text}
-        case ImagePart(url, detail):
-            return {"image": url, "detail": detail}
-
-
-def _messages(node: Node) -> Iterator[Message]:
-    for element in node.items():
-        role = next((role for role in ROLES if role == element.get("role").value), None)
-        if role is None:
-            raise element.invalid("a message")
-        yield Message(role, tuple(map(_decode_part, element.get("content").items())))
-
-
-def _decode_part(node: Node) -> Part:
-    image = node.get("image").optional_string()
-    if image is not None:
-        return ImagePart(image, node.get("detail").string())
-    return TextPart(node.get("text").string())

@@ -73,4 +73,26 @@ class Failed:
     message: str
 
 
-EngineDelta = ReasoningDelta | TextDelta | ToolCallStarted | ToolCallArguments | ToolCallFinished | Finished | Failed
+@dataclass(frozen=True, slots=True)
+class CompactionStarted:
+    """The model writes a summary, which is not part of the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionFinished:
+    """`sealed`: what takes the place of everything before."""
+
+    sealed: str
+
+
+EngineDelta = (
+    ReasoningDelta
+    | TextDelta
+    | ToolCallStarted
+    | ToolCallArguments
+    | ToolCallFinished
+    | CompactionStarted
+    | CompactionFinished
+    | Finished
+    | Failed
+)

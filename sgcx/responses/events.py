@@ -29,6 +29,10 @@ def item_done(output_index: int, item: JsonObject) -> Event:
     return {"type": "response.output_item.done", "output_index": output_index, "item": item}
 
 
+def compacting(item_id: str, output_index: int) -> Event:
+    return _of_item("response.compaction.compacting", item_id, output_index, {})
+
+
 def part_added(item_id: str, output_index: int, part: JsonObject) -> Event:
     return _of_part("response.content_part.added", item_id, output_index, {"part": part})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sgcx.errors import InvalidRequest
+from sgcx.responses.compaction_item import decode_messages
 from sgcx.responses.content import parse_parts
 from sgcx.responses.input_calls import parse_call, parse_output_content
 from sgcx.responses.input_hosted import parse_hosted_call
@@ -58,6 +59,10 @@ class InputReader:
                 self._configuration_update(node)
             case "additional_tools":
                 self._additional_tools(node)
+            case "compaction" | "compaction_summary":
+                self._compaction(node)
+            case "compaction_trigger":
+                pass  # it asks for something, and says nothing
             case _:
                 self._read_call(node, kind)
 
@@ -84,11 +89,24 @@ class InputReader:
         """A blob that does not open, another provider's as a rule, is no error."""
         if not blob.is_string() or not blob.value:
             return ""
-        content = None if self.seal is None else self.seal.open(blob.string())
+        content = self._opened(blob)
         if content is None:
             self.ignored.append(f"{blob.path}=unreadable")
             return ""
         return content.decode(errors="replace")
+
+    def _compaction(self, node: Node) -> None:
+        """It stands for everything before it; one that does not open stands for nothing."""
+        blob = node.get("encrypted_content")
+        opened = self._opened(blob)
+        messages = None if opened is None else decode_messages(opened)
+        if messages is None:
+            self.ignored.append(f"{blob.path}=unreadable")
+        else:
+            self.items[:] = messages
+
+    def _opened(self, blob: Node) -> bytes | None:
+        return None if self.seal is None else self.seal.open(blob.string())
 
     def _configuration_update(self, node: Node) -> None:
         if not node.get("reasoning").is_null():

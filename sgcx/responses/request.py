@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sgcx.errors import InvalidRequest
+from sgcx.responses.compaction_item import CompactionWish, parse_compaction_wish
 from sgcx.responses.constraint import unenforceable_grammars
 from sgcx.responses.input_items import InputReader
 from sgcx.responses.items import InputItem
@@ -54,6 +55,7 @@ class ResponsesRequest:
     """Reasoning items carry their content encrypted."""
     top_logprobs: int | None
     """None: no logprobs at all; 0: those of the answer's own tokens."""
+    compaction: CompactionWish | None
     truncate: bool
     """Items may go where the prompt does not fit; else that is an error."""
     generate: bool
@@ -100,6 +102,7 @@ def parse_request(
         summarize=_summarize(node.get("reasoning")),
         sealed_reasoning=_SEALED_REASONING in included,
         top_logprobs=_top_logprobs(node.get("top_logprobs"), included),
+        compaction=parse_compaction_wish(node.get("context_management"), node.get("input")),
         truncate=_truncate(node.get("truncation")),
         generate=_generate(node),
         stream=node.get("stream").boolean(False),

@@ -17,6 +17,8 @@ from typing import Literal, assert_never
 
 from sgcx.responses import events
 from sgcx.responses.deltas import (
+    CompactionFinished,
+    CompactionStarted,
     EngineDelta,
     Failed,
     Finished,
@@ -38,6 +40,7 @@ from sgcx.responses.output import (
     SummarizedReasoningItem,
 )
 from sgcx.responses.output_calls import CallItem, call_item
+from sgcx.responses.output_compaction import CompactionItem
 from sgcx.responses.request import ResponsesRequest
 from sgcx.responses.seal import Seal
 from sgcx.responses.tool_table import ToolTable
@@ -130,12 +133,10 @@ class ResponseStream:
                 return self._append_text(text, logprobs)
             case ReasoningDelta(text):
                 return self._append_reasoning(text)
-            case ToolCallStarted(name):
-                return self._unfinished_call() or self._begin(call_item(name, self.tools, self.new_id))
-            case ToolCallArguments(text):
-                return self._number(self._open_call().append(text, len(self._output)))
-            case ToolCallFinished():
-                return self._finish_call()
+            case ToolCallStarted() | ToolCallArguments() | ToolCallFinished():
+                return self._feed_call(delta)
+            case CompactionStarted() | CompactionFinished():
+                return self._feed_compaction(delta)
             case Finished():
                 return self._finish(delta)
             case Failed(code, message):
@@ -166,11 +167,27 @@ class ResponseStream:
         begun = self._begin(item)
         return [*begun, *self._number(item.append(text, len(self._output)))]
 
+    def _feed_call(self, delta: ToolCallStarted | ToolCallArguments | ToolCallFinished) -> list[Event]:
+        match delta:
+            case ToolCallStarted(name):
+                return self._unfinished_call() or self._begin(call_item(name, self.tools, self.new_id))
+            case ToolCallArguments(text):
+                return self._number(self._open_call().append(text, len(self._output)))
+            case ToolCallFinished():
+                return self._finish_call()
+
     def _finish_call(self) -> list[Event]:
         self._open_call()
         self._calls += 1
         self._leaves_out = self._calls == self.max_tool_calls
         return self._close("completed")
+
+    def _feed_compaction(self, delta: CompactionStarted | CompactionFinished) -> list[Event]:
+        if isinstance(delta, CompactionStarted):
+            return self._begin(CompactionItem(self.new_id("cmp")))
+        if not isinstance(self._open, CompactionItem):
+            raise StreamProtocolError("no compaction is open")
+        return [*self._open.append(delta.sealed, len(self._output)), *self._close("completed")]
 
     def _finish(self, finished: Finished) -> list[Event]:
         self.usage = finished.usage
@@ -190,7 +207,8 @@ class ResponseStream:
 
     def _stop(self) -> list[Event]:
         emitted = self._close("completed", "final_answer")
-        if all(item["type"] == "reasoning" for item in self._output):
+        kinds = {item["type"] for item in self._output}
+        if kinds <= {"reasoning", "compaction"} and kinds != {"compaction"}:
             # Clients take this for a finished turn without an answer; after a failure they ask again.
             return [*emitted, *self._fail("server_error", "The model ended its turn without an answer")]
         return [*emitted, self._end("response.completed", "completed")]
@@ -260,12 +278,12 @@ class ResponseStream:
             "output": list(self._output),
             "error": None,
             "incomplete_details": None,
-            "usage": None if self.usage is None else _usage(self.usage),
+            "usage": None if self.usage is None else usage_object(self.usage),
             **fields,
         }
 
 
-def _usage(usage: Usage) -> JsonObject:
+def usage_object(usage: Usage) -> JsonObject:
     return {
         "input_tokens": usage.input_tokens,
         "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},

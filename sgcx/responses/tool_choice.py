@@ -22,6 +22,9 @@ class ToolChoice:
     exactly_one: bool = False
 
 
+NO_CALLS = ToolChoice(allowed=frozenset())
+
+
 def parse_tool_choice(node: Node, tools: ToolTable) -> tuple[ToolChoice, tuple[str, ...]]:
     """The choice, and what of it has no effect: hosted tools are nothing that this model could call.
 
@@ -47,7 +50,7 @@ def _of_word(node: Node, tools: ToolTable) -> tuple[ToolChoice, tuple[str, ...]]
         case "auto":
             return ToolChoice(), ()
         case "none":
-            return ToolChoice(allowed=frozenset()), ()
+            return NO_CALLS, ()
         case "required":
             # All that was declared may be hosted.
             return (ToolChoice("required"), ()) if tools.by_exposed_name else (ToolChoice(), (f"{node.path}=required",))

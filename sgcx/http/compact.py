@@ -1,0 +1,76 @@
+"""`POST /v1/responses/compact`: a conversation in, a short one that stands for it out. Nothing is kept of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from time import time
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sgcx.errors import InvalidRequest
+from sgcx.http.answering import answer_json, answering
+from sgcx.http.bodies import read_json
+from sgcx.http.compacting import Compacted, compact
+from sgcx.http.endpoint import Endpoint
+from sgcx.http.event_stream import disconnected
+from sgcx.http.ids import new_id
+from sgcx.http.keeping import Turn, open_turn
+from sgcx.http.prompts import Prompts
+from sgcx.responses.compaction import History
+from sgcx.responses.output_compaction import compaction_item
+from sgcx.responses.request import ResponsesRequest, parse_request
+from sgcx.responses.stream import usage_object
+from sgcx.responses.wire import JsonObject
+
+_CLIENT_CLOSED_REQUEST = 499
+
+
+def compact_route(endpoint: Endpoint) -> Route:
+    async def handle(http_request: Request) -> Response:
+        turn = await open_turn(endpoint.storage, await read_json(http_request))
+        request = _parse(endpoint, turn)
+        response_id = new_id("resp")
+        prompts = Prompts(endpoint, endpoint.engine_for(http_request), response_id)
+        result = await _unless_the_client_leaves(compact(prompts, request, History(request.input, ())), http_request)
+        if result is None:
+            return Response(status_code=_CLIENT_CLOSED_REQUEST)
+        return answer_json(_compaction(turn, result, response_id))
+
+    return Route("/v1/responses/compact", answering(handle), methods=["POST"])
+
+
+def _parse(endpoint: Endpoint, turn: Turn) -> ResponsesRequest:
+    if not isinstance(turn.body.get("model"), str):
+        raise InvalidRequest("`model` is required: a string", param="model")
+    # What it continues may be all that there is to compact.
+    body = {**turn.body, "input": []} if turn.earlier and turn.body.get("input") is None else turn.body
+    return parse_request(body, earlier=turn.earlier, stateful=turn.stateful, seal=endpoint.seal)
+
+
+async def _unless_the_client_leaves(compacting: Awaitable[Compacted], http_request: Request) -> Compacted | None:
+    """None: it left, and the generation was aborted."""
+    gone = disconnected(http_request.receive)
+    first: list[asyncio.Future[Compacted | None]] = [asyncio.ensure_future(compacting), asyncio.ensure_future(gone)]
+    try:
+        done, _ = await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        return next((task.result() for task in first if task in done), None)
+    finally:
+        for task in first:
+            task.cancel()
+        await asyncio.gather(*first, return_exceptions=True)
+
+
+def _compaction(turn: Turn, result: Compacted, response_id: str) -> JsonObject:
+    """The user's messages for clients that show them; the item that follows stands for them, too."""
+    sent = (*turn.earlier, *turn.own)
+    shown = [item for item in sent if item.get("type") == "message" and item.get("role") == "user"]
+    return {
+        "id": response_id,
+        "object": "response.compaction",
+        "created_at": int(time()),
+        "output": [*shown, compaction_item(new_id("cmp"), result.sealed)],
+        "usage": usage_object(result.usage),
+    }
