@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
@@ -41,13 +41,24 @@ def test_one_patch_turns_the_published_file_into_the_recorded_one(published: Sgl
     assert states(published) == {name: "applied" if name == patch.name else "not_applied" for name in NAMES}
 
 
-def test_every_subset_applies_and_reverts_to_the_published_bytes(published: SglangInstallation) -> None:
+@pytest.mark.parametrize("file", dict.fromkeys(patch.file for patch in PATCHES))
+def test_every_choice_of_a_files_patches_applies_and_reverts_to_the_published_bytes(
+    published: SglangInstallation, file: str
+) -> None:
+    names = [patch.name for patch in PATCHES if patch.file == file]
     before = contents(published)
-    for subset in (chosen for size in range(len(NAMES) + 1) for chosen in combinations(NAMES, size)):
+    for subset in (chosen for size in range(1, len(names) + 1) for chosen in combinations(names, size)):
         patches.apply(published, subset)
         assert {name for name, state in states(published).items() if state == "applied"} == set(subset)
+        ast.parse((published.root / file).read_text(encoding="utf-8"))
         patches.revert(published)
         assert contents(published) == before
+
+
+def test_a_patch_is_not_left_without_one_that_it_needs(published: SglangInstallation) -> None:
+    with pytest.raises(UserError, match="'kimi-tool-calls' needs 'held-text'"):
+        patches.patched_files(published, frozenset({"held-text"}))
+    assert {need for patch in PATCHES for need in patch.needs} <= set(NAMES)
 
 
 def test_applying_twice_changes_nothing_the_second_time(published: SglangInstallation) -> None:
@@ -123,90 +134,3 @@ def test_every_diff_says_that_it_changes_sglang_under_its_licence() -> None:
         header = patch.text.partition("--- a/")[0]
         assert "modified by sgcx" in header
         assert "Apache License, Version 2.0" in header
-
-
-_ROUTER = """
-from starlette.responses import JSONResponse
-from starlette.routing import Route, Router
-
-async def create(request):
-    return JSONResponse({"answered_by": "the mounted router"})
-
-router = Router(routes=[Route("/v1/responses", create, methods=["POST"])])
-"""
-_ASK = """
-import sglang
-from sglang.srt.entrypoints import http_server
-from starlette.testclient import TestClient
-print(sglang.__path__[0])
-print(TestClient(http_server.app).post("/v1/responses", json={}).text)
-"""
-
-
-def test_a_mounted_router_answers_before_the_built_in_route(patched_copy: Path, engine_run: Callable[..., str]) -> None:
-    (patched_copy / "mounted.py").write_text(_ROUTER)
-    said = engine_run(_ASK, SGLANG_EXTRA_ROUTERS="mounted:router")
-    assert said.splitlines()[-2:] == [str(patched_copy / "sglang"), '{"answered_by":"the mounted router"}']
-
-
-_ABORT = """
-import asyncio, types
-from sglang.srt.managers.io_struct import AbortReq, GenerateReqInput
-from sglang.srt.managers.tokenizer_manager import ReqState, TokenizerManager
-
-class TimeStats:
-    def set_finished_time(self): pass
-    def get_e2e_latency(self): return 1.0
-
-async def main():
-    manager = TokenizerManager.__new__(TokenizerManager)
-    manager.server_args = types.SimpleNamespace(weight_version="default", skip_tokenizer_init=False)
-    state = ReqState([], False, asyncio.Event(), GenerateReqInput(text="a prompt"), TimeStats())
-    manager.rid_to_state = {"one": state}
-    manager._handle_abort_req(AbortReq(rid="one"))
-    told = state.out_list[0]["meta_info"]["finish_reason"]["message"]
-    print(told, state.finished, state.event.is_set(), manager.rid_to_state)
-    manager._handle_abort_req(AbortReq(rid="one"))
-    manager._handle_abort_req(AbortReq(rid="never seen"))
-    print(len(state.out_list))
-
-asyncio.run(main())
-"""
-
-
-def test_an_aborted_request_is_told_and_forgotten_and_a_late_abort_is_harmless(
-    patched_copy: Path, engine_run: Callable[..., str]
-) -> None:
-    assert engine_run(_ABORT).splitlines()[-2:] == ["Abort in waiting queue True True {}", "1"]
-
-
-@pytest.fixture(scope="module")
-def patched_copy(sglang_site_packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole SGLang with every patch in, beside the packages it needs."""
-    copy = tmp_path_factory.mktemp("patched") / "copy"
-    shutil.copytree(sglang_site_packages / "sglang", copy / "sglang")
-    for metadata in sglang_site_packages.glob("sglang-*.dist-info"):
-        shutil.copytree(metadata, copy / metadata.name)
-    patches.apply(SglangInstallation.find(copy))
-    return copy
-
-
-@pytest.fixture
-def engine_run(patched_copy: Path, sglang_site_packages: Path) -> Callable[..., str]:
-    """Runs a program with the engine's Python and the patched copy; gives its output."""
-    shims = Path(patches.__file__).parents[1] / "cpu_shims"
-    python = sglang_site_packages.parents[2] / "bin" / "python"
-
-    def run(program: str, **variables: str) -> str:
-        environment = {
-            **os.environ,
-            "PYTHONPATH": f"{patched_copy}:{shims}",
-            "SGLANG_USE_CPU_ENGINE": "1",
-            **variables,
-        }
-        command = [str(python), "-c", program]
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-        assert result.returncode == 0, result.stderr
-        return result.stdout
-
-    return run

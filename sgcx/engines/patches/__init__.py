@@ -7,7 +7,16 @@ backup: an installed file is the published one plus some of our patches, or it i
 from __future__ import annotations
 
 from sgcx.engines.patches.installation import SglangInstallation
-from sgcx.engines.patches.patching import PatchStatus, SglangPatcher, apply, export, is_patched_file, revert, status
+from sgcx.engines.patches.patching import (
+    PatchStatus,
+    SglangPatcher,
+    apply,
+    export,
+    is_patched_file,
+    patched_files,
+    revert,
+    status,
+)
 from sgcx.engines.patches.registry import PATCHES, Patch, patches_for
 from sgcx.engines.patches.view import write_view
 
@@ -20,6 +29,7 @@ __all__ = [
     "apply",
     "export",
     "is_patched_file",
+    "patched_files",
     "patches_for",
     "revert",
     "status",

@@ -69,7 +69,7 @@ def revert(installation: SglangInstallation, names: Iterable[str] | None = None)
 def patched_files(installation: SglangInstallation, without: frozenset[str]) -> dict[str, bytes]:
     """What each file is with all patches of this version but `without`, whichever are in it now. Changes nothing."""
     chosen = frozenset(patch.name for patch in patches_without(installation.version, without))
-    names = dict.fromkeys(patch.file for patch in patches_for(installation.version) if patch.name in chosen)
+    names = dict.fromkeys(patch.file for patch in patches_for(installation.version))
     return {name: _with_patches(_read_or_refuse(installation, name), chosen) for name in names}
 
 

@@ -1,0 +1,18 @@
+"""Runs every probe with whatever SGLang is on the path, and prints what each found as the last line."""
+
+from __future__ import annotations
+
+import json
+import traceback
+
+import chat
+import manager
+import parsers
+
+found = {}
+for name, probe in {**chat.PROBES, **parsers.PROBES, **manager.PROBES}.items():
+    try:
+        found[name] = probe()
+    except Exception:
+        found[name] = f"raised {traceback.format_exc()}"
+print(json.dumps(found))

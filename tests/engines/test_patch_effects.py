@@ -1,0 +1,199 @@
+"""What each patch does, seen on SGLang's own code: the same probes on the published package and on the patched one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sgcx.engines import patches
+from sgcx.engines.patches import PATCHES, SglangInstallation, write_view
+
+pytestmark = pytest.mark.engine
+
+_PROBES = Path(__file__).parent / "probes"
+_ON_A_SERVER = {"mount-point", "cpu-grammar"}
+"""Tested below, and by every test of a JSON schema on the real engine."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    with_patch: object
+    without: object
+
+
+@pytest.fixture(scope="module")
+def view(sglang_site_packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    folder = tmp_path_factory.mktemp("views")
+    installation = SglangInstallation.find(sglang_site_packages)
+    return lambda without=frozenset(): write_view(installation, folder, without=without)
+
+
+@pytest.fixture(scope="module")
+def engine_run(sglang_site_packages: Path) -> Callable[..., str]:
+    """Runs the engine's Python with a view of SGLang in front; gives its last line."""
+    shims = Path(patches.__file__).parents[1] / "cpu_shims"
+    python = sglang_site_packages.parents[2] / "bin" / "python"
+
+    def run(view: Path, *arguments: str, **variables: str) -> str:
+        path = os.pathsep.join(map(str, (view, shims, _PROBES)))
+        environment = {**os.environ, "PYTHONPATH": path, "SGLANG_USE_CPU_ENGINE": "1", **variables}
+        command = [str(python), *arguments]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.splitlines()[-1]
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def effects(view: Callable[..., Path], engine_run: Callable[..., str]) -> Mapping[str, Effect]:
+    every = frozenset(patch.name for patch in PATCHES)
+    patched = json.loads(engine_run(view(), str(_PROBES)))
+    published = json.loads(engine_run(view(every), str(_PROBES)))
+    return {name: Effect(patched[name], published[name]) for name in patched}
+
+
+def test_every_patch_has_an_effect_that_is_tested(effects: Mapping[str, Effect]) -> None:
+    assert set(effects) == {patch.name for patch in PATCHES} - _ON_A_SERVER
+    assert [name for name, effect in effects.items() if effect.with_patch == effect.without] == []
+
+
+def test_an_aborted_request_is_told_and_forgotten_and_a_late_abort_is_harmless(effects: Mapping[str, Effect]) -> None:
+    effect = effects["abort-state"]
+    assert effect.with_patch == ["Abort in waiting queue", True, True, [], 1]
+    assert "KeyError: 'never seen'" in str(effect.without)
+
+
+def test_a_request_that_ends_early_leaves_no_state_and_is_aborted(effects: Mapping[str, Effect]) -> None:
+    effect = effects["request-state"]
+    assert effect.with_patch == {"left": [], "aborted": ["cancelled"]}
+    assert effect.without == {"left": ["refused"], "aborted": []}
+
+
+def test_an_abort_keeps_its_status(effects: Mapping[str, Effect]) -> None:
+    effect = effects["abort-status"]
+    assert effect.with_patch == [400, 408, 429, 503, "abort"]
+    assert effect.without == [400, "abort", "abort", 503, "abort"]
+
+
+def test_no_request_is_accepted_after_sigterm(effects: Mapping[str, Effect]) -> None:
+    assert effects["drain-deadline"] == Effect(503, "accepted")
+
+
+def test_a_stream_that_is_aborted_or_fails_ends_properly_and_tells_no_secret(effects: Mapping[str, Effect]) -> None:
+    half = {"content": "half an "}
+    aborted = [200, [half, "abort", "[DONE]"]]
+    failed = [200, [half, "500: Internal server error", "[DONE]"]]
+    assert effects["stream-errors"] == Effect([aborted, failed], [[200, [half, "cut"]]] * 2)
+
+
+def test_a_refusal_before_the_first_token_has_its_status(effects: Mapping[str, Effect]) -> None:
+    message = "The request queue is full."
+    assert effects["first-chunk-status"] == Effect([503, [message]], [200, [f"503: {message}", "[DONE]"]])
+
+
+def test_text_that_is_no_marker_after_all_is_delivered(effects: Mapping[str, Effect]) -> None:
+    assert effects["held-text"].with_patch == {
+        "reasoning_content": "one < two",
+        "content": "an answer that ends with <|tool",
+        "calls": [],
+    }
+
+
+def test_only_media_make_a_text_prompt_on_a_multimodal_model(effects: Mapping[str, Effect]) -> None:
+    text = "decoded [1, 2, 3]"
+    assert effects["text-as-ids"] == Effect([[1, 2, 3], None, None, text, 1], [None, text, None, text, 2])
+
+
+def test_rendering_does_not_stop_the_event_loop(effects: Mapping[str, Effect]) -> None:
+    assert effects["off-loop-rendering"] == Effect([200, False], [200, True])
+
+
+def test_a_past_call_with_bad_arguments_is_shown_to_the_model(effects: Mapping[str, Effect]) -> None:
+    assert effects["history-arguments"] == Effect([200, '{"cmd": "ls'], [400])
+
+
+def test_every_effort_is_accepted(effects: Mapping[str, Effect]) -> None:
+    off = ["none", {"thinking": False, "enable_thinking": False}]
+    assert effects["effort-values"] == Effect(
+        [["low", None], ["high", None], ["high", None], off], ["refused", "refused", [None, None], off]
+    )
+
+
+def same_however_cut(normal: str, *calls: list[object]) -> list[object]:
+    """One result for all cuts of a text, and the same for the whole text."""
+    return [[[normal, list(calls)]], [normal, list(calls)]]
+
+
+def test_kimis_calls_are_the_same_however_the_text_is_cut(effects: Mapping[str, Effect]) -> None:
+    assert effects["kimi-tool-calls"].with_patch == {
+        "two": same_however_cut("I look <|here.Done.", [0, "shell", '{"cmd": "a < b"}'], [1, "read", "{}"]),
+        "odd ids": same_however_cut("AB", [0, "shell", "{}"]),
+        # A stream has delivered the beginning; a whole answer leaves the call out.
+        "cut off": [[["A", [[0, "read", "{}"], [1, "shell", "{"]]]], ["A", [[0, "read", "{}"]]]],
+        "no call": same_however_cut("1 <| 2"),
+    }
+
+
+def test_deepseeks_calls_are_the_same_however_the_text_is_cut(effects: Mapping[str, Effect]) -> None:
+    assert effects["deepseek-tool-calls"].with_patch == {
+        "two": same_however_cut("See", [0, "shell", '{"cmd": "```"}'], [1, "read", "{}"]),
+        "fences": ["Run:\n```sh\nls\n```\n", []],
+        "cut off": [[["", [[0, "read", "{}"], [1, "shell", "{"]]]], ["", [[0, "read", "{}"]]]],
+    }
+
+
+def test_deepseek_v31s_calls_are_the_same_however_the_text_is_cut(effects: Mapping[str, Effect]) -> None:
+    calls = ([0, "shell", '{"cmd": "ls"}'], [1, "read", "{}"])
+    assert effects["deepseek-v31-tool-calls"].with_patch == same_however_cut("See", *calls)
+
+
+def test_reasoning_is_the_same_however_the_text_is_cut(effects: Mapping[str, Effect]) -> None:
+    answer = ["\nplan: a </b\n", "\n\nSay <think> to them"]
+    no_end = ["I think < of", ""]
+    call = ["plan ", '<|tool_calls_section_begin|>{"x": "</think>"}']
+    assert effects["reasoning-split"].with_patch == {
+        "answer": [[answer], answer],
+        "no end": [[no_end], no_end],
+        "call": [[call], call],
+    }
+
+
+@pytest.mark.parametrize("place", ["log", "server-info"])
+def test_secrets_are_not_shown(effects: Mapping[str, Effect], place: str) -> None:
+    secrets = ["common-key", "admins-key", "passphrase"]
+    assert effects[f"secrets-in-{place}"] == Effect([[], True], [secrets, True])
+
+
+_ROUTER = """
+from starlette.responses import JSONResponse
+from starlette.routing import Route, Router
+
+async def create(request):
+    return JSONResponse({"answered_by": "the mounted router"})
+
+router = Router(routes=[Route("/v1/responses", create, methods=["POST"])])
+"""
+_ASK = """
+import sys
+sys.path.append(sys.argv[1])
+from sglang.srt.entrypoints import http_server
+from starlette.testclient import TestClient
+print(http_server.__file__, TestClient(http_server.app).post("/v1/responses", json={}).text)
+"""
+
+
+def test_a_mounted_router_answers_before_the_built_in_route(
+    view: Callable[..., Path], engine_run: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "mounted.py").write_text(_ROUTER)
+    ask = tmp_path / "ask.py"
+    ask.write_text(_ASK)
+    said = engine_run(view(), str(ask), str(tmp_path), SGLANG_EXTRA_ROUTERS="mounted:router")
+    assert said == f'{view()}/sglang/srt/entrypoints/http_server.py {{"answered_by":"the mounted router"}}'
