@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from sgcx.errors import UserError
-from sgcx.planning.profile import Profile, parse_profile
+from sgcx.planning.profile import Profile
+from sgcx.planning.profile_file import parse_profile
 
 Origin = Literal["built-in", "user"]
 

@@ -1,15 +1,18 @@
 """What a model needs of each GPU, in bytes, and how much is left for its key-value cache.
 
-The rules are SGLang 0.5.10.post1's own. At start it measures the memory that is free after the CUDA context and NCCL
-exist (`F`), loads the weights, and sizes the cache so that weights + cache = mem_fraction_static · F. Whatever the
-fraction leaves over must hold activations, CUDA graphs and the image encoder's working memory.
+The rules are SGLang's own. At start it measures the memory that is free after the CUDA context and NCCL exist (`F`),
+loads the weights, and sizes the cache so that weights + cache = mem_fraction_static · F. Whatever the fraction leaves
+over must hold activations, CUDA graphs, the image encoder's working memory, and a draft model with its own cache.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sgcx.planning.profile import GqaAttention, HubCheckpoint, KvCacheDtype, MlaAttention
+from sgcx.planning.architecture import GqaAttention, MlaAttention
+from sgcx.planning.profile import HubCheckpoint, KvCacheDtype
+from sgcx.planning.weights import Parallelism, checkpoint_bytes
+from sgcx.planning.weights import weights_per_gpu as computed_weights_per_gpu
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -21,8 +24,10 @@ _CUDA_CONTEXT_BYTES = 7 * GIB // 10
 _NCCL_BYTES = 12 * GIB // 10
 _BYTES_PER_PREFILL_TOKEN = 3 * MIB // 2
 _BYTES_PER_GRAPH_REQUEST = 2 * MIB
+_BYTES_PER_DP_GRAPH_REQUEST = 3 * MIB
 _PIECEWISE_GRAPH_BYTES_MLA = 1536 * MIB
 _PIECEWISE_GRAPH_BYTES_GQA = 400 * MIB
+_SMALLEST_STEP = 2048
 
 _FRACTION_STEP = 5
 _FRACTION_LIMIT = 940
@@ -34,13 +39,41 @@ def gib(size_bytes: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """The knobs that trade memory for speed."""
+class DraftMemory:
+    """What speculative decoding adds on each GPU."""
 
-    tp_size: int
+    weights_bytes: int
+    cache_layers: int
+    graph_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What earlier starts taught about this model, on this kind of GPU, with this SGLang."""
+
+    weights_factor: float = 1.0
+    """Weights that SGLang reported, over those predicted."""
+    unexplained_bytes: int = 0
+    """Memory that was missing from the cache, on each GPU; negative when there was more than predicted."""
+
+
+UNCALIBRATED = Calibration()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The knobs that trade memory for speed, and what calibrates them."""
+
+    parallelism: Parallelism
     chunked_prefill_size: int
     cuda_graph_max_bs: int
     kv_cache_dtype: KvCacheDtype
+    draft: DraftMemory | None = None
+    calibration: Calibration = UNCALIBRATED
+
+    @property
+    def with_smaller_steps(self) -> Settings:
+        return replace(self, chunked_prefill_size=self.chunked_prefill_size // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +82,7 @@ class MemoryEstimate:
 
     weights_bytes: int
     kv_cache_bytes: int
+    draft_bytes: int
     runtime_bytes: int
     overhead_bytes: int
     multimodal_bytes: int
@@ -61,6 +95,7 @@ class MemoryEstimate:
         return (
             self.weights_bytes
             + self.kv_cache_bytes
+            + self.draft_bytes
             + self.runtime_bytes
             + self.overhead_bytes
             + self.multimodal_bytes
@@ -72,19 +107,21 @@ class MemoryEstimate:
 class Fit:
     mem_fraction_static: float
     max_total_num_tokens: int
-    """Zero when the weights alone are too large."""
+    """On each data-parallel rank; zero when the weights alone are too large."""
     estimate: MemoryEstimate
 
 
 def fit(checkpoint: HubCheckpoint, settings: Settings, free_bytes: int) -> Fit:
     """Gives the cache everything that nothing else needs."""
-    weights = weights_per_gpu(checkpoint, settings.tp_size)
-    overhead = overhead_bytes(settings.tp_size)
+    weights = weights_per_gpu(checkpoint, settings)
+    overhead = overhead_bytes(settings)
     runtime = runtime_bytes(checkpoint, settings)
     base = max(1, free_bytes - overhead)
-    multimodal = base - int(base * checkpoint.multimodal_memory_factor)
-    static = max(0, base - multimodal - runtime - RESERVE_BYTES)
-    thousandths = min(_FRACTION_LIMIT, static * 1000 // base // _FRACTION_STEP * _FRACTION_STEP)
+    multimodal = base - int(base * _image_factor(checkpoint))
+    draft_share = _draft_share(checkpoint, settings)
+    others = multimodal + runtime + RESERVE_BYTES + _draft_fixed_bytes(settings)
+    static = weights + int((base - others - weights) / (1 + draft_share))
+    thousandths = max(0, min(_FRACTION_LIMIT, static * 1000 // base // _FRACTION_STEP * _FRACTION_STEP))
     kv_cache = max(0, base * thousandths // 1000 - weights)
     return Fit(
         mem_fraction_static=thousandths / 1000,
@@ -92,6 +129,7 @@ def fit(checkpoint: HubCheckpoint, settings: Settings, free_bytes: int) -> Fit:
         estimate=MemoryEstimate(
             weights_bytes=weights,
             kv_cache_bytes=kv_cache,
+            draft_bytes=_draft_fixed_bytes(settings) + int(kv_cache * draft_share),
             runtime_bytes=runtime,
             overhead_bytes=overhead,
             multimodal_bytes=multimodal,
@@ -103,60 +141,74 @@ def fit(checkpoint: HubCheckpoint, settings: Settings, free_bytes: int) -> Fit:
 
 def needed_bytes(checkpoint: HubCheckpoint, settings: Settings, tokens: int) -> int:
     """Free memory per GPU from which `fit` surely holds `tokens`: the inverse of `fit`, rounded up."""
-    static = weights_per_gpu(checkpoint, settings.tp_size) + tokens * kv_bytes_per_token(checkpoint, settings)
-    with_activations = static + runtime_bytes(checkpoint, settings) + RESERVE_BYTES
-    usable = checkpoint.multimodal_memory_factor - _FRACTION_STEP / 1000
-    base = max(with_activations / usable, static * 1000 / _FRACTION_LIMIT)
-    return int(base) + overhead_bytes(settings.tp_size) + MIB
+    cache = tokens * kv_bytes_per_token(checkpoint, settings)
+    static = weights_per_gpu(checkpoint, settings) + cache
+    draft = _draft_fixed_bytes(settings) + int(cache * _draft_share(checkpoint, settings))
+    with_activations = static + draft + runtime_bytes(checkpoint, settings) + RESERVE_BYTES
+    usable = _image_factor(checkpoint) - _FRACTION_STEP / 1000 * (1 + _draft_share(checkpoint, settings))
+    base = max(with_activations / usable, static * 1000 / (_FRACTION_LIMIT - _FRACTION_STEP))
+    return int(base) + overhead_bytes(settings) + MIB
 
 
-def weights_per_gpu(checkpoint: HubCheckpoint, tp_size: int) -> int:
-    divided = checkpoint.weights_bytes - checkpoint.replicated_bytes
-    return -(-divided // tp_size) + checkpoint.replicated_bytes
+def weights_per_gpu(checkpoint: HubCheckpoint, settings: Settings) -> int:
+    """The shapes say how weights are divided; the checkpoint's stated size and earlier starts correct their sum."""
+    computed = computed_weights_per_gpu(checkpoint.architecture, checkpoint.quantization, settings.parallelism)
+    expected = checkpoint_bytes(checkpoint.architecture, checkpoint.quantization)
+    return int(computed * checkpoint.weights_bytes / expected * settings.calibration.weights_factor)
 
 
 def kv_bytes_per_token(checkpoint: HubCheckpoint, settings: Settings) -> int:
+    """On each GPU: one pipeline stage holds the cache of its own layers."""
     element_bytes = 1 if settings.kv_cache_dtype == "fp8_e4m3" else 2
-    match checkpoint.attention:
-        case MlaAttention(kv_lora_rank, qk_rope_head_dim):
-            values = kv_lora_rank + qk_rope_head_dim
-        case GqaAttention(kv_heads, head_dim):
-            values = 2 * max(1, kv_heads // settings.tp_size) * head_dim
-    return values * checkpoint.layers * element_bytes
+    layers = -(-checkpoint.architecture.layers // settings.parallelism.pp_size)
+    return _kv_values_per_layer(checkpoint, settings) * layers * element_bytes
 
 
 def runtime_bytes(checkpoint: HubCheckpoint, settings: Settings) -> int:
     """Activations of the largest prefill step, and the captured CUDA graphs."""
-    step = max(settings.chunked_prefill_size, 2048) * _BYTES_PER_PREFILL_TOKEN
+    step = max(settings.chunked_prefill_size, _SMALLEST_STEP) * _BYTES_PER_PREFILL_TOKEN
     graphs = settings.cuda_graph_max_bs * _BYTES_PER_GRAPH_REQUEST
-    return step + graphs + _piecewise_graph_bytes(checkpoint)
+    if settings.parallelism.dp_size > 1:
+        graphs += settings.cuda_graph_max_bs * _BYTES_PER_DP_GRAPH_REQUEST * settings.parallelism.dp_size
+    return step + graphs + _piecewise_graph_bytes(checkpoint, settings)
 
 
-def overhead_bytes(tp_size: int) -> int:
-    return _CUDA_CONTEXT_BYTES + (_NCCL_BYTES if tp_size > 1 else 0)
+def overhead_bytes(settings: Settings) -> int:
+    """CUDA's and NCCL's own, and what earlier starts could not explain."""
+    nccl = _NCCL_BYTES if settings.parallelism.gpu_count > 1 else 0
+    return max(0, _CUDA_CONTEXT_BYTES + nccl + settings.calibration.unexplained_bytes)
 
 
-def allowed_tp_sizes(checkpoint: HubCheckpoint, gpu_count: int) -> tuple[int, ...]:
-    """Ascending powers of two that divide the heads evenly; other counts leave GPUs idle."""
-    limit = min(gpu_count, checkpoint.maximum_tp_size)
-    powers = (1 << exponent for exponent in range(limit.bit_length()))
-    return tuple(size for size in powers if size <= limit and _divides(checkpoint, size))
+def _kv_values_per_layer(checkpoint: HubCheckpoint, settings: Settings) -> int:
+    match checkpoint.architecture.attention:
+        case MlaAttention(kv_lora_rank=kv_lora_rank, qk_rope_head_dim=qk_rope_head_dim):
+            return kv_lora_rank + qk_rope_head_dim
+        case GqaAttention(kv_heads, head_dim):
+            return 2 * max(1, kv_heads // settings.parallelism.attention_tp_size) * head_dim
 
 
-def _divides(checkpoint: HubCheckpoint, tp_size: int) -> bool:
-    match checkpoint.attention:
-        case GqaAttention(kv_heads=kv_heads):
-            shareable = kv_heads % tp_size == 0 or tp_size % kv_heads == 0
-        case MlaAttention():
-            shareable = True
-    return shareable and checkpoint.attention_heads % tp_size == 0
+def _draft_share(checkpoint: HubCheckpoint, settings: Settings) -> float:
+    """The draft model caches the same tokens, in layers of its own."""
+    return 0.0 if settings.draft is None else settings.draft.cache_layers / checkpoint.architecture.layers
 
 
-def _piecewise_graph_bytes(checkpoint: HubCheckpoint) -> int:
-    """SGLang captures the prefill in pieces too, except for models that see images."""
-    if checkpoint.multimodal_memory_factor < 1.0:
+def _draft_fixed_bytes(settings: Settings) -> int:
+    return 0 if settings.draft is None else settings.draft.weights_bytes + settings.draft.graph_bytes
+
+
+def _image_factor(checkpoint: HubCheckpoint) -> float:
+    encoder = checkpoint.architecture.image_encoder
+    return 1.0 if encoder is None else encoder.memory_factor
+
+
+def _piecewise_graph_bytes(checkpoint: HubCheckpoint, settings: Settings) -> int:
+    """SGLang captures the prefill in pieces too, where neither images, drafts, stages nor dp-attention are in its way."""
+    parallelism = settings.parallelism
+    if checkpoint.architecture.image_encoder is not None or settings.draft is not None:
         return 0
-    match checkpoint.attention:
+    if parallelism.pp_size > 1 or parallelism.dp_size > 1:
+        return 0
+    match checkpoint.architecture.attention:
         case MlaAttention():
             return _PIECEWISE_GRAPH_BYTES_MLA
         case GqaAttention():
