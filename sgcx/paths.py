@@ -51,6 +51,11 @@ class Paths:
         return self.state / "sealing-key"
 
     @property
+    def calibration(self) -> Path:
+        """What starts taught the planner about memory."""
+        return self.state / "calibration.json"
+
+    @property
     def user_profiles(self) -> Path:
         return self.config / "profiles"
 

@@ -1,20 +1,30 @@
-"""A launch plan on screen: each setting with its reason."""
+"""A launch plan on screen: memory, what fits and how fast, each setting with its reason."""
 
 from __future__ import annotations
 
 import shlex
 
+from rich.markup import escape
+
 from sgcx.cli import render
+from sgcx.cli.memory_bar import memory_bar, memory_legend
+from sgcx.planning.argv import build_argv
+from sgcx.planning.memory import MemoryEstimate
 from sgcx.planning.plan import LaunchPlan
-from sgcx.workflows.up import LaunchCommand
+from sgcx.planning.profile import HubCheckpoint
+from sgcx.workflows.up import DEFAULT_HOST, DEFAULT_PORT, LaunchCommand
+
+_WIDEST_BAR = 100
+_SHORTER_SESSIONS = (131_072, 65_536, 32_768)
+_ASCII = str.maketrans({"×": "x", "–": "-", "·": "-", "…": "...", "±": "+-"})
 
 
-def show_plan(plan: LaunchPlan, *, quiet: bool) -> None:
+def show_plan(plan: LaunchPlan, *, quiet: bool, as_ascii: bool = False) -> None:
     """On stderr's side of things: it is shown before a question, not as the result."""
     for warning in plan.warnings:
-        render.warn(warning)
+        render.warn(_text(warning, as_ascii))
     if not quiet:
-        _print_plan(plan)
+        _print_plan(plan, as_ascii)
 
 
 def show_dry_run(plan: LaunchPlan, command: LaunchCommand, *, as_json: bool) -> None:
@@ -31,20 +41,131 @@ def show_dry_run(plan: LaunchPlan, command: LaunchCommand, *, as_json: bool) -> 
         console.print(f"{name}={shlex.quote(value)}", markup=False)
 
 
-def _print_plan(plan: LaunchPlan) -> None:
-    where = f"GPUs {', '.join(map(str, plan.gpu_indices))}" if plan.gpu_indices else "the CPU"
-    render.stdout().print(f"[bold]{plan.profile.title}[/bold] on {where}, SGLang {plan.sglang_version}")
+def show_node_commands(plan: LaunchPlan) -> None:
+    """Of a plan for several machines: what to run on each."""
+    checkpoint = plan.profile.checkpoint
+    if plan.node_count == 1 or not isinstance(checkpoint, HubCheckpoint):
+        return
+    for rank in range(plan.node_count):
+        argv = build_argv(
+            plan,
+            model_path=checkpoint.repository,
+            served_model_name=plan.profile.served_model_name,
+            host=DEFAULT_HOST,
+            port=DEFAULT_PORT,
+            node_rank=rank,
+        )
+        render.stdout().print(f"\n[bold]On node {rank}[/bold]")
+        render.stdout().print(shlex.join(("python", "-m", "sglang.launch_server", *argv)), markup=False)
+
+
+def cache_sentence(plan: LaunchPlan) -> str:
+    lengths = [length for length in _SHORTER_SESSIONS if length < plan.context_length]
+    sessions = [f"{plan.full_sessions} of {plan.context_length:,}"]
+    sessions += [f"{plan.cache_tokens // length} of {length:,}" for length in lengths]
+    return f"about {plan.cache_tokens:,} tokens: sessions, {' or '.join(sessions)}"
+
+
+def _print_plan(plan: LaunchPlan, as_ascii: bool) -> None:
+    console = render.stdout()
+    console.print(_text(_headline(plan), as_ascii))
     if plan.memory is not None:
-        render.print_table(("Memory per GPU", ""), _memory_rows(plan))
-    rows = [(decision.name, _value(decision.value), decision.because) for decision in plan.decisions]
+        _print_memory(plan.memory, as_ascii)
+    facts = _facts(plan)
+    if facts:
+        console.print()
+        render.print_table(("What fits", ""), [(name, _text(value, as_ascii)) for name, value in facts])
+    console.print()
+    rows = [(each.name, _value(each.value), _text(each.because, as_ascii)) for each in plan.decisions]
     render.print_table(("Setting", "Value", "Because"), rows)
+    _print_left_out(plan, as_ascii)
 
 
-def _memory_rows(plan: LaunchPlan) -> list[tuple[str, str]]:
-    document = plan.to_json()["memory_per_gpu"]
-    assert isinstance(document, dict)
-    return [(name.removesuffix("_bytes").replace("_", " "), render.gib(count)) for name, count in document.items()]
+def _headline(plan: LaunchPlan) -> str:
+    checkpoint = plan.profile.checkpoint
+    variant = f" · {checkpoint.title} ({checkpoint.repository})" if isinstance(checkpoint, HubCheckpoint) else ""
+    where = "the CPU"
+    if plan.gpu_indices:
+        indices = ", ".join(map(str, plan.gpu_indices))
+        plural = "s" if len(plan.gpu_indices) > 1 else ""
+        where = f"{len(plan.gpu_indices)} × {plan.gpu_name} (GPU{plural} {indices})"
+    nodes = f" on each of {plan.node_count} nodes" if plan.node_count > 1 else ""
+    title = f"[bold]{escape(plan.profile.title)}[/bold]{escape(variant)}"
+    return f"{title}\non {escape(where)}{nodes}, SGLang {plan.sglang_version}"
+
+
+def _print_memory(memory: MemoryEstimate, as_ascii: bool) -> None:
+    console = render.stdout()
+    width = min(console.width, _WIDEST_BAR)
+    console.print(f"\n[bold]Memory of each GPU[/bold], {render.gib(memory.free_bytes)} free")
+    console.print(memory_bar(memory, width, as_ascii=as_ascii), markup=False)
+    line = ""
+    for entry in memory_legend(memory, as_ascii=as_ascii):
+        if line and len(line) + 3 + len(entry) > width:
+            console.print(line, markup=False)
+            line = ""
+        line = f"{line}   {entry}" if line else entry
+    console.print(line, markup=False)
+
+
+def _facts(plan: LaunchPlan) -> list[tuple[str, str]]:
+    facts = [("Cache", cache_sentence(plan))]
+    if plan.host_cache_tokens:
+        facts.append(("Host cache", f"{plan.host_cache_tokens:,} tokens of older sessions"))
+    speed = plan.speed
+    if speed is not None:
+        alone, together = _range(speed.decode_tokens_per_s), _range(speed.decode_tokens_per_s_full)
+        facts.append(("Decode", f"{alone} tokens/s alone, {together} with {speed.streams} streams (estimate)"))
+        seconds = _range(speed.time_to_first_token_s)
+        facts.append(
+            (
+                "Prefill",
+                f"{_range(speed.prefill_tokens_per_s)} tokens/s; {speed.prompt_tokens:,} new tokens "
+                f"take {seconds} s (estimate)",
+            )
+        )
+    for each in plan.measurements:
+        facts.append(
+            (
+                "Measured",
+                f"{each.tokens_per_s:g} tokens/s, {each.streams} at a time, prompts of {each.prompt_tokens:,}; "
+                f"by others with SGLang {each.sglang}",
+            )
+        )
+    return facts
+
+
+def _print_left_out(plan: LaunchPlan, as_ascii: bool) -> None:
+    variables = [(each.name, str(each.value), _text(each.because, as_ascii)) for each in plan.environment]
+    if variables:
+        render.stdout().print()
+        render.print_table(("Environment", "Value", "Because"), variables)
+    if plan.declined:
+        render.stdout().print()
+        rows = [(each.name, _text(each.because, as_ascii)) for each in plan.declined]
+        render.print_table(("Not chosen", "Because"), rows)
+    if plan.excluded_gpus:
+        render.stdout().print()
+        rows = [(f"GPU {each.index}", f"{each.name}: {_text(each.because, as_ascii)}") for each in plan.excluded_gpus]
+        render.print_table(("Not used", "Because"), rows)
+
+
+def _range(pair: tuple[float, float]) -> str:
+    low, high = (_rounded(value) for value in pair)
+    return low if low == high else f"{low}–{high}"
+
+
+def _rounded(value: float) -> str:
+    """Two digits that count: an estimate has no more."""
+    if value < 10:
+        return f"{value:.2g}"
+    digits = len(str(int(value))) - 2
+    return f"{round(value, -digits):,.0f}"
 
 
 def _value(value: object) -> str:
     return "on" if value is True else str(value)
+
+
+def _text(text: str, as_ascii: bool) -> str:
+    return text.translate(_ASCII) if as_ascii else text

@@ -9,7 +9,7 @@ import typer
 from sgcx.cli.options import Json
 
 if TYPE_CHECKING:
-    from sgcx.planning.profile import Profile
+    from sgcx.planning.profile import HubCheckpoint, Profile
     from sgcx.profiles import ProfileEntry
 
 _EXIT_INVALID = 2
@@ -45,6 +45,9 @@ def show(name: Annotated[str, typer.Argument(help="The profile's name.")], json:
         render.print_json(_document(entry))
         return
     render.print_pairs([*_facts(profile), ("File", f"{entry.path} ({entry.origin})")])
+    for variant in profile.variants:
+        render.stdout().print()
+        render.print_pairs(_variant_facts(variant))
     for warning in profile.warnings:
         render.warn(warning)
 
@@ -82,7 +85,7 @@ def _list(*, as_json: bool) -> None:
         render.print_json([_document(entry) for entry in found])
         return
     rows = [_row(entry.profile, entry) for entry in found if not isinstance(entry.profile, UserError)]
-    render.print_table(("Name", "Title", "Origin", "Dialect", "Weights", "Context"), rows)
+    render.print_table(("Name", "Title", "Origin", "Variants", "Weights", "Context"), rows)
     for entry in found:
         if isinstance(entry.profile, UserError):
             render.render_error(entry.profile, as_json=False)
@@ -90,21 +93,18 @@ def _list(*, as_json: bool) -> None:
 
 def _row(profile: Profile, entry: ProfileEntry) -> tuple[str, ...]:
     context = str(profile.max_context_length)
-    return entry.name, profile.title, entry.origin, profile.dialect, _weights(profile), context
+    variants = ", ".join(variant.variant for variant in profile.variants) or "scripted"
+    return entry.name, profile.title, entry.origin, variants, _weights(profile), context
 
 
 def _weights(profile: Profile) -> str:
     from sgcx.cli.render import gib
-    from sgcx.planning.profile import HubCheckpoint
 
-    return gib(profile.checkpoint.weights_bytes) if isinstance(profile.checkpoint, HubCheckpoint) else "scripted"
+    return gib(profile.variants[0].weights_bytes) if profile.variants else "-"
 
 
 def _facts(profile: Profile) -> list[tuple[str, str]]:
-    from sgcx.cli.render import gib
-    from sgcx.planning.profile import HubCheckpoint
-
-    facts = [
+    return [
         ("Name", profile.name),
         ("Title", profile.title),
         ("Model", profile.served_model_name),
@@ -112,19 +112,23 @@ def _facts(profile: Profile) -> list[tuple[str, str]]:
         ("Input", ", ".join(profile.input_modalities)),
         ("Context", f"{profile.max_context_length} tokens"),
         ("Thinking", "always" if profile.thinking == "always" else "unless a request asks for none"),
-        ("Weights", _weights(profile)),
     ]
-    checkpoint = profile.checkpoint
-    if isinstance(checkpoint, HubCheckpoint):
-        capability = ".".join(map(str, checkpoint.minimum_compute_capability))
-        facts += [
-            ("Repository", f"{checkpoint.repository}, {checkpoint.revision or 'the default branch'}"),
-            ("Runs its code", "yes" if checkpoint.trust_remote_code else "no"),
-            ("Download", gib(checkpoint.download_bytes)),
-            ("Weights are", checkpoint.quantization),
-            ("GPUs", f"compute capability {capability} or later, {checkpoint.maximum_tp_size} at most"),
-        ]
-    return facts
+
+
+def _variant_facts(variant: HubCheckpoint) -> list[tuple[str, str]]:
+    from sgcx.cli.render import gib
+
+    capability = ".".join(map(str, variant.minimum_compute_capability))
+    guessing = "its own prediction layers" if variant.has_prediction_layers else "none"
+    return [
+        ("Variant", f"{variant.variant}: {variant.title}"),
+        ("Repository", f"{variant.repository}, {variant.revision or 'the default branch'}"),
+        ("Runs its code", "yes" if variant.trust_remote_code else "no"),
+        ("Download", gib(variant.download_bytes)),
+        ("Weights", f"{gib(variant.weights_bytes)}, {variant.quantization}"),
+        ("GPUs", f"compute capability {capability} or later"),
+        ("Draft", variant.draft.repository if variant.draft is not None else guessing),
+    ]
 
 
 def _document(entry: ProfileEntry) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sgcx.cli.options import Json, Yes
+from sgcx.cli.plan_options import Concurrency, Context, Gpus, Hardware, HostCache, Prefer, Variant, read_wishes
 
 if TYPE_CHECKING:
     from sgcx.paths import Paths
@@ -22,9 +23,12 @@ def register(app: typer.Typer) -> None:
 def up(
     profile: Annotated[str, typer.Argument(help="What to serve: see `sgcx profiles`.")],
     name: Annotated[str | None, typer.Option(help="The server's name; the profile's unless given.")] = None,
-    context: Annotated[int | None, typer.Option(help="Context length in tokens.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Requests that run at the same time.")] = None,
-    gpus: Annotated[str | None, typer.Option(help="GPU indices, as 0,1,2,3.")] = None,
+    context: Context = None,
+    concurrency: Concurrency = None,
+    gpus: Gpus = None,
+    variant: Variant = None,
+    prefer: Prefer = None,
+    host_cache: HostCache = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless given.")] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port to listen on: 30000 unless given, 0 takes a free one.")
@@ -39,7 +43,7 @@ def up(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show plan, arguments and environment; start nothing.")
     ] = False,
-    hardware: Annotated[Path | None, typer.Option(help="Plan for a recorded machine; only with --dry-run.")] = None,
+    hardware: Hardware = None,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
@@ -48,13 +52,14 @@ def up(
     from sgcx.cli.prompts import confirm
     from sgcx.errors import UserError
     from sgcx.paths import Paths
-    from sgcx.planning.plan import Wishes
     from sgcx.workflows.up import UpOptions, launch_command
 
     if hardware is not None and not dry_run:
         raise UserError("--hardware plans for another machine", hint="Add --dry-run")
     paths = Paths.from_environment()
-    wishes = Wishes(context_length=context, concurrency=concurrency, gpus=_indices(gpus))
+    wishes = read_wishes(
+        context=context, concurrency=concurrency, gpus=gpus, variant=variant, prefer=prefer, host_cache=host_cache
+    )
     plan = _plan(profile, wishes, paths, hardware)
     options = UpOptions(
         name=name or profile,
@@ -166,14 +171,3 @@ def _stay(plan: LaunchPlan, options: UpOptions, paths: Paths, *, as_json: bool) 
         down_record(paths, record)
         return
     raise LaunchFailed(f"The server {record.name!r} ended by itself", hint="`sgcx status` says why")
-
-
-def _indices(text: str | None) -> tuple[int, ...] | None:
-    from sgcx.errors import UserError
-
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise UserError(f"--gpus {text!r} is no list of GPU indices", hint="Write it as 0,1,2,3") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sgcx.planning.flags import flag_name
 from sgcx.planning.plan import LaunchPlan
 
 
@@ -13,10 +14,12 @@ def build_argv(
     host: str,
     port: int,
     chat_template: str | None = None,
+    node_rank: int = 0,
 ) -> tuple[str, ...]:
     """SGLang's server arguments only: who starts Python, and how, is the supervisor's business.
 
-    `chat_template`: a file that takes the place of the model's own template.
+    `chat_template`: a file that takes the place of the model's own template. `node_rank`: of a plan for several nodes,
+    the one that this command line is for; the first serves.
     """
     argv = [
         *("--model-path", model_path),
@@ -24,9 +27,10 @@ def build_argv(
         *("--host", host),
         *("--port", str(port)),
         *(("--chat-template", chat_template) if chat_template is not None else ()),
+        *(("--node-rank", str(node_rank)) if plan.node_count > 1 else ()),
     ]
     for decision in plan.decisions:
-        argv.append(f"--{decision.name.replace('_', '-')}")
+        argv.append(flag_name(decision.name, plan.sglang_version))
         if decision.value is not True:
             argv.append(str(decision.value))
     return tuple(argv)

@@ -29,6 +29,8 @@ def stage_splits(checkpoint: HubCheckpoint, gpu_count: int) -> tuple[Parallelism
 
 def _divides(checkpoint: HubCheckpoint, tp_size: int) -> bool:
     architecture = checkpoint.architecture
+    if tp_size == 1:
+        return True
     if architecture.attention_heads % tp_size or not _heads_are_shareable(checkpoint, tp_size):
         return False
     encoder = architecture.image_encoder

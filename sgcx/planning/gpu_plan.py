@@ -6,12 +6,20 @@ starve on several machines that hold the model well.
 
 from __future__ import annotations
 
-from sgcx.planning.driver import SGLANG_VERSION
-from sgcx.planning.layout import Layout
+from dataclasses import dataclass
+
+from sgcx.planning.backends import attention_backend, moe_runner_backend
+from sgcx.planning.calibration import Prediction
+from sgcx.planning.division_plan import declined_divisions, division_decisions
+from sgcx.planning.host_cache import HostCache, choose_host_cache
+from sgcx.planning.layout import Demand, Layout, calibration_key
 from sgcx.planning.memory import GIB, gib, kv_bytes_per_token
-from sgcx.planning.plan import Decision, LaunchPlan, reading_decisions
+from sgcx.planning.plan import Decision, Declined, LaunchPlan, Wishes, reading_decisions
 from sgcx.planning.profile import HubCheckpoint, Profile
-from sgcx.planning.snapshot import GpuSnapshot, HardwareSnapshot
+from sgcx.planning.selection import ExcludedGpu
+from sgcx.planning.snapshot import HardwareSnapshot
+from sgcx.planning.speculation import DRAFT_TOKENS, STEPS, TOP_K, speculation_for
+from sgcx.planning.speed import estimate_speed
 
 COMFORTABLE_CONTEXT_LENGTH = 65_536
 _QUEUE_PER_RUNNING = 4
@@ -19,39 +27,78 @@ _SLOW_LOAD_BYTES = 100 * 10**9
 _SLOW_LOAD_TIMEOUT_S = 3600
 _BALANCE_TOLERANCE = 0.9
 """SGLang refuses to start when the fullest GPU has less than this share of another's free memory."""
+_SPECULATION_BY_VARIABLE = ("0.5.10.post1", "0.5.11")
+"""Releases whose overlapping scheduler guesses ahead only when a variable asks for it."""
 
 
-def build_gpu_plan(
-    hardware: HardwareSnapshot,
-    profile: Profile,
-    checkpoint: HubCheckpoint,
-    layout: Layout,
-    max_running_requests: int,
-) -> LaunchPlan:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A variant and where it goes."""
+
+    profile: Profile
+    checkpoint: HubCheckpoint
+    layout: Layout
+    excluded: tuple[ExcludedGpu, ...]
+
+
+def build_gpu_plan(hardware: HardwareSnapshot, chosen: Chosen, wishes: Wishes, demand: Demand) -> LaunchPlan:
+    profile, checkpoint, layout = chosen.profile, chosen.checkpoint, chosen.layout
+    gpu = layout.gpus[0]
+    host_cache = _host_cache(hardware, chosen, wishes)
+    linked_by_nvlink = hardware.all_linked_by_nvlink(each.index for each in layout.gpus)
+    speed = estimate_speed(
+        checkpoint, layout, demand.max_running_requests, linked_by_nvlink=linked_by_nvlink or not hardware.gpu_links
+    )
     return LaunchPlan(
-        profile=profile,
+        profile=profile.with_variant(checkpoint),
         accelerator="cuda",
-        sglang_version=SGLANG_VERSION,
-        gpu_indices=tuple(gpu.index for gpu in layout.gpus),
+        sglang_version=demand.sglang_version,
+        gpu_indices=tuple(each.index for each in layout.gpus),
         decisions=(
+            *division_decisions(checkpoint, layout, wishes),
             *_memory_decisions(profile, checkpoint, layout),
-            *_traffic_decisions(max_running_requests),
+            *_kernel_decisions(checkpoint, layout),
+            *_speculation_decisions(checkpoint, layout),
+            *_host_cache_decisions(checkpoint, layout, host_cache),
+            *_traffic_decisions(demand.max_running_requests),
             *_loading_decisions(checkpoint),
             *reading_decisions(profile),
         ),
-        environment=_environment(hardware, layout),
+        environment=_environment(layout, demand),
         context_length=layout.context_length,
-        max_running_requests=max_running_requests,
+        max_running_requests=demand.max_running_requests,
         max_total_num_tokens=layout.fit.max_total_num_tokens,
         memory=layout.fit.estimate,
-        warnings=tuple(_warnings(profile, checkpoint, layout)),
+        warnings=tuple(_warnings(hardware, chosen, linked_by_nvlink=linked_by_nvlink)),
+        gpu_name=gpu.name,
+        parallelism=layout.settings.parallelism,
+        node_count=layout.node_count,
+        declined=(
+            *declined_divisions(checkpoint, layout, wishes),
+            *_declined_speculation(checkpoint, layout, demand),
+            *_declined_host_cache(hardware, chosen, wishes, host_cache),
+        ),
+        excluded_gpus=chosen.excluded,
+        speed=speed,
+        measurements=tuple(
+            each
+            for each in profile.measurements
+            if each.variant == checkpoint.variant and each.gpu in gpu.name and each.gpu_count == len(layout.gpus)
+        ),
+        prediction=Prediction(
+            key=calibration_key(checkpoint, gpu, demand),
+            weights_bytes=layout.fit.estimate.weights_bytes,
+            max_total_num_tokens=layout.fit.max_total_num_tokens,
+            kv_bytes_per_token=kv_bytes_per_token(checkpoint, layout.settings),
+            calibration=layout.settings.calibration,
+        ),
+        host_cache_tokens=0 if host_cache is None else host_cache.tokens,
     )
 
 
 def _memory_decisions(profile: Profile, checkpoint: HubCheckpoint, layout: Layout) -> tuple[Decision, ...]:
     settings, result = layout.settings, layout.fit
     return (
-        Decision("tp_size", settings.tp_size, _because_tp_size(checkpoint, layout)),
         Decision("mem_fraction_static", result.mem_fraction_static, _because_fraction(layout)),
         Decision("context_length", layout.context_length, _because_context(profile, layout)),
         Decision("kv_cache_dtype", settings.kv_cache_dtype, _because_kv_cache(checkpoint, layout)),
@@ -63,22 +110,14 @@ def _memory_decisions(profile: Profile, checkpoint: HubCheckpoint, layout: Layou
         Decision(
             "cuda_graph_max_bs",
             settings.cuda_graph_max_bs,
-            "graphs for twice the running requests: more would cost memory and start-up time for nothing",
+            "graphs for as many requests as run: more would cost memory and start-up time for nothing",
         ),
     )
 
 
-def _because_tp_size(checkpoint: HubCheckpoint, layout: Layout) -> str:
-    tp_size = layout.settings.tp_size
-    weights = gib(layout.fit.estimate.weights_bytes)
-    if tp_size == 1:
-        return f"{weights} of weights fit on one GPU"
-    return f"{gib(checkpoint.weights_bytes)} of weights divide into {weights} for each of {tp_size} GPUs"
-
-
 def _because_fraction(layout: Layout) -> str:
     estimate = layout.fit.estimate
-    rest = estimate.runtime_bytes + estimate.multimodal_bytes + estimate.reserve_bytes
+    rest = estimate.runtime_bytes + estimate.multimodal_bytes + estimate.reserve_bytes + estimate.draft_bytes
     return (
         f"{gib(estimate.weights_bytes)} weights and {gib(estimate.kv_cache_bytes)} cache; {gib(rest)} stay free "
         f"for activations, graphs and reserve, {gib(estimate.overhead_bytes)} are CUDA's own"
@@ -95,8 +134,100 @@ def _because_context(profile: Profile, layout: Layout) -> str:
 def _because_kv_cache(checkpoint: HubCheckpoint, layout: Layout) -> str:
     per_token = kv_bytes_per_token(checkpoint, layout.settings)
     if layout.settings.kv_cache_dtype == "auto":
-        return f"bfloat16, {per_token:,} bytes for each token on each GPU: full precision fits"
-    return f"half of bfloat16, {per_token:,} bytes for each token on each GPU: full precision is too large"
+        return f"the model's own 16 bits, {per_token:,} bytes for each token on each GPU: full precision fits"
+    return f"half of 16 bits, {per_token:,} bytes for each token on each GPU: full precision is too large"
+
+
+def _kernel_decisions(checkpoint: HubCheckpoint, layout: Layout) -> list[Decision]:
+    gpu = layout.gpus[0]
+    decisions = [attention_backend(checkpoint, gpu)]
+    experts = moe_runner_backend(checkpoint, gpu)
+    if experts is not None:
+        decisions.append(experts)
+    because = f"what {checkpoint.repository} needs"
+    decisions += [
+        Decision(name, True if value is True else value, because) for name, value in checkpoint.options if value
+    ]
+    return decisions
+
+
+def _speculation_decisions(checkpoint: HubCheckpoint, layout: Layout) -> list[Decision]:
+    speculation = speculation_for(checkpoint, layout.settings.parallelism)
+    if layout.settings.draft is None or speculation is None:
+        return []
+    who = "the model's own prediction layer" if speculation.repository is None else speculation.repository
+    decisions = [
+        Decision(
+            "speculative_algorithm", speculation.algorithm, f"{who} guesses ahead, and each step checks its guesses"
+        ),
+        Decision("speculative_num_steps", STEPS, "further guesses are seldom right"),
+        Decision("speculative_eagle_topk", TOP_K, "one guess for each place: the scheduler overlaps only then"),
+        Decision("speculative_num_draft_tokens", DRAFT_TOKENS, "the guesses and the token that follows them"),
+    ]
+    if speculation.repository is not None:
+        decisions.append(Decision("speculative_draft_model_path", speculation.repository, "the model that guesses"))
+    if speculation.revision is not None:
+        decisions.append(Decision("speculative_draft_model_revision", speculation.revision, "it stays what it was"))
+    return decisions
+
+
+def _declined_speculation(checkpoint: HubCheckpoint, layout: Layout, demand: Demand) -> list[Declined]:
+    if layout.settings.draft is not None:
+        return []
+    name = "speculative decoding"
+    if speculation_for(checkpoint, layout.settings.parallelism) is None:
+        possible = checkpoint.has_prediction_layers or checkpoint.draft is not None
+        because = "it does not work with this division" if possible else "no model that guesses ahead is known for it"
+        return [Declined(name, because)]
+    if demand.speculates:
+        return [Declined(name, "it does not fit beside a cache of full length")]
+    return [Declined(name, "faster for few streams, slower for many: --prefer latency has it")]
+
+
+def _host_cache(hardware: HardwareSnapshot, chosen: Chosen, wishes: Wishes) -> HostCache | None:
+    if wishes.host_cache_bytes is None:
+        return None
+    wanted = None if wishes.host_cache_bytes == "auto" else wishes.host_cache_bytes
+    return choose_host_cache(hardware, chosen.checkpoint, chosen.layout, wanted)
+
+
+def _host_cache_decisions(checkpoint: HubCheckpoint, layout: Layout, host_cache: HostCache | None) -> list[Decision]:
+    if host_cache is None:
+        return []
+    because = (
+        f"{gib(host_cache.total_bytes)} of the machine's memory keep {host_cache.tokens:,} tokens of older sessions"
+    )
+    decisions = [
+        Decision("enable_hierarchical_cache", True, because),
+        Decision("hicache_size", host_cache.gigabytes_per_gpu, "GB for each GPU"),
+    ]
+    if attention_backend(checkpoint, layout.gpus[0]).value == "fa3":
+        decisions += [
+            Decision(
+                "hicache_io_backend", "direct", "with the other one SGLang gives up FlashAttention 3 for decoding"
+            ),
+            Decision("page_size", 64, "direct copies are slow in smaller pieces"),
+        ]
+    return decisions
+
+
+def _declined_host_cache(
+    hardware: HardwareSnapshot, chosen: Chosen, wishes: Wishes, host_cache: HostCache | None
+) -> list[Declined]:
+    if host_cache is not None:
+        return []
+    possible = choose_host_cache(hardware, chosen.checkpoint, chosen.layout, None)
+    if possible is None or wishes.host_cache_bytes is not None:
+        return [
+            Declined("host-memory cache", "the machine's memory is not large enough to be more than the GPUs' cache")
+        ]
+    return [
+        Declined(
+            "host-memory cache",
+            f"{gib(possible.total_bytes)} of the machine's memory could keep {possible.tokens:,} more tokens: "
+            "--host-cache auto",
+        )
+    ]
 
 
 def _traffic_decisions(max_running_requests: int) -> tuple[Decision, ...]:
@@ -131,41 +262,36 @@ def _loading_decisions(checkpoint: HubCheckpoint) -> list[Decision]:
     return decisions
 
 
-def _environment(hardware: HardwareSnapshot, layout: Layout) -> tuple[Decision, ...]:
+def _environment(layout: Layout, demand: Demand) -> tuple[Decision, ...]:
     indices = ",".join(str(gpu.index) for gpu in layout.gpus)
     variables = [
         Decision("CUDA_DEVICE_ORDER", "PCI_BUS_ID", "CUDA then numbers GPUs as NVML does"),
-        Decision("CUDA_VISIBLE_DEVICES", indices, _because_devices(hardware, layout)),
+        Decision("CUDA_VISIBLE_DEVICES", indices, f"{len(layout.gpus)} × {layout.gpus[0].name}"),
     ]
     free = [gpu.free_bytes for gpu in layout.gpus]
     if min(free) < max(free) * _BALANCE_TOLERANCE:
         because = "some GPUs are partly in use; the plan is made for the fullest of them"
         variables.append(Decision("SGLANG_ENABLE_TP_MEMORY_INBALANCE_CHECK", "false", because))
+    if layout.settings.draft is not None and demand.sglang_version in _SPECULATION_BY_VARIABLE:
+        variables.append(Decision("SGLANG_ENABLE_SPEC_V2", "1", "guessing ahead overlaps with scheduling"))
     return tuple(variables)
 
 
-def _because_devices(hardware: HardwareSnapshot, layout: Layout) -> str:
-    chosen = f"{len(layout.gpus)} × {layout.gpus[0].name}"
-    idle = [_describe(gpu) for gpu in hardware.gpus if gpu not in layout.gpus]
-    return f"{chosen}; not used: {', '.join(idle)}" if idle else chosen
-
-
-def _describe(gpu: GpuSnapshot) -> str:
-    return f"GPU {gpu.index} ({gpu.name}, {gib(gpu.free_bytes)} free)"
-
-
-def _warnings(profile: Profile, checkpoint: HubCheckpoint, layout: Layout) -> list[str]:
-    warnings = list(profile.warnings)
-    if checkpoint.revision is None:
+def _warnings(hardware: HardwareSnapshot, chosen: Chosen, *, linked_by_nvlink: bool) -> list[str]:
+    checkpoint, layout = chosen.checkpoint, chosen.layout
+    warnings = [*chosen.profile.warnings, *checkpoint.warnings]
+    if checkpoint.revision is None and not checkpoint.is_local:
         warnings.append(
             "revision not pinned: weights and remote code follow the repository's default branch; "
-            "pin with `source.revision` in the profile"
+            "pin with `revision` in the profile's variant"
         )
     if layout.context_length < COMFORTABLE_CONTEXT_LENGTH:
         warnings.append(
             f"context_length {layout.context_length:,} is short for Codex: "
             f"{COMFORTABLE_CONTEXT_LENGTH:,} and more are comfortable"
         )
+    if hardware.gpu_links and len(layout.gpus) > 1 and not linked_by_nvlink:
+        warnings.append("these GPUs have no NVLink between them: each layer's exchange over PCIe slows every token")
     busy = [gpu for gpu in layout.gpus if gpu.used_bytes > GIB]
     warnings.extend(f"GPU {gpu.index}: {gib(gpu.used_bytes)} are used by other processes" for gpu in busy)
     return warnings

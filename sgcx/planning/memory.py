@@ -202,7 +202,7 @@ def _image_factor(checkpoint: HubCheckpoint) -> float:
 
 
 def _piecewise_graph_bytes(checkpoint: HubCheckpoint, settings: Settings) -> int:
-    """SGLang captures the prefill in pieces too, where neither images, drafts, stages nor dp-attention are in its way."""
+    """SGLang captures the prefill in pieces too, unless images, drafts, stages or dp-attention are in its way."""
     parallelism = settings.parallelism
     if checkpoint.architecture.image_encoder is not None or settings.draft is not None:
         return 0

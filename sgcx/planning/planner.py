@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from sgcx.errors import UserError
+from dataclasses import dataclass
+
+from sgcx.planning.calibration import CalibrationTable
 from sgcx.planning.cpu_plan import build_cpu_plan
-from sgcx.planning.driver import DRIVER_FLOOR, SGLANG_VERSION, driver_is_too_old
-from sgcx.planning.gpu_plan import build_gpu_plan
-from sgcx.planning.layout import (
-    DEFAULT_MAX_RUNNING_REQUESTS,
-    Demand,
-    Layout,
-    Shortfall,
-    choose_layout,
-    least_settings,
-)
+from sgcx.planning.driver import SGLANG_VERSION, Release, choose_release, find_release
+from sgcx.planning.gpu_plan import COMFORTABLE_CONTEXT_LENGTH, Chosen, build_gpu_plan
+from sgcx.planning.layout import Demand, Layout, Shortfall, choose_layout, smallest_need
 from sgcx.planning.machines import known_machines
-from sgcx.planning.memory import allowed_tp_sizes, gib, needed_bytes
+from sgcx.planning.memory import gib
 from sgcx.planning.plan import LaunchPlan, Refusal, Wishes
 from sgcx.planning.profile import HubCheckpoint, Profile, ScriptedCheckpoint
+from sgcx.planning.refusing import Reasoning, refuse
+from sgcx.planning.selection import ExcludedGpu, left_over, usable_gpus
 from sgcx.planning.snapshot import GpuSnapshot, HardwareSnapshot
-
-_MACHINES_NAMED = 3
+from sgcx.planning.wishes import check_wishes, demand_of, wanted_variants
 
 
 def plan(
@@ -28,148 +24,118 @@ def plan(
     profile: Profile,
     wishes: Wishes,
     candidates: tuple[Profile, ...] = (),
+    *,
+    calibrations: CalibrationTable | None = None,
+    installable: tuple[str, ...] = (SGLANG_VERSION,),
 ) -> LaunchPlan | Refusal:
-    """`candidates` are the profiles that a refusal may name instead.
+    """`candidates` are the profiles that a refusal may name instead; `installable` the SGLang releases to choose from.
 
     Wishes that no machine could grant raise UserError.
     """
-    _check_wishes(hardware, profile, wishes)
-    match profile.checkpoint:
-        case ScriptedCheckpoint():
-            if wishes.accelerator == "cuda":
-                raise UserError(f"{profile.name} runs on the CPU only", hint="Leave out the accelerator")
-            return build_cpu_plan(profile, wishes)
-        case HubCheckpoint() as checkpoint:
-            if wishes.accelerator == "cpu":
-                reason = f"{SGLANG_VERSION} serves it on NVIDIA GPUs only"
-                return _refusal(hardware, profile, candidates, reason)
-            return _plan_for_gpus(hardware, profile, checkpoint, wishes, candidates)
+    check_wishes(hardware, profile, wishes)
+    if isinstance(profile.checkpoint, ScriptedCheckpoint):
+        return build_cpu_plan(profile, wishes)
+    release = (
+        choose_release(hardware.driver_version, installable)
+        if wishes.sglang_version is None
+        else find_release(wishes.sglang_version)
+    )
+    demand = demand_of(hardware, profile, wishes, release, calibrations or CalibrationTable())
+    outcome = _plan_for_gpus(hardware, profile, wishes, demand, release)
+    if isinstance(outcome, LaunchPlan):
+        return outcome
+    nearest = _profiles_that_fit(hardware, profile, candidates)
+    machines = _machines_that_fit(profile, wishes, demand)
+    return refuse(hardware, profile, outcome, demand, nearest=nearest, machines=machines)
 
 
-def _check_wishes(hardware: HardwareSnapshot, profile: Profile, wishes: Wishes) -> None:
-    if wishes.context_length is not None and not 1 <= wishes.context_length <= profile.max_context_length:
-        raise UserError(
-            f"context_length {wishes.context_length:,} is outside what {profile.name} can do",
-            hint=f"1 to {profile.max_context_length:,} tokens",
-        )
-    if wishes.concurrency is not None and wishes.concurrency < 1:
-        raise UserError(f"concurrency must be at least 1, not {wishes.concurrency}")
-    present = {gpu.index for gpu in hardware.gpus}
-    absent = [str(index) for index in wishes.gpus or () if index not in present]
-    if absent:
-        known = ", ".join(str(index) for index in sorted(present)) or "none"
-        raise UserError(f"No GPU has the index {', '.join(absent)}", hint=f"GPUs of this machine: {known}")
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    checkpoint: HubCheckpoint
+    usable: tuple[GpuSnapshot, ...]
+    excluded: tuple[ExcludedGpu, ...]
+    result: Layout | Shortfall
 
 
 def _plan_for_gpus(
-    hardware: HardwareSnapshot,
-    profile: Profile,
-    checkpoint: HubCheckpoint,
-    wishes: Wishes,
-    candidates: tuple[Profile, ...],
-) -> LaunchPlan | Refusal:
-    demand = _demand(profile, wishes)
-    gpus = _usable_gpus(hardware, checkpoint, wishes)
-    obstacle = _obstacle(hardware, checkpoint, gpus)
+    hardware: HardwareSnapshot, profile: Profile, wishes: Wishes, demand: Demand, release: Release
+) -> LaunchPlan | Reasoning:
+    variants = wanted_variants(profile, wishes)
+    obstacle = _obstacle(hardware, wishes, release)
     if obstacle is not None:
-        needed = _smallest_need(checkpoint, demand) if not hardware.gpus else 0
-        if needed:
-            obstacle += f": {gib(needed)} of GPU memory are missing"
-        return _refusal(hardware, profile, candidates, obstacle, demand=demand, needed=needed)
-    match choose_layout(checkpoint, gpus, demand):
-        case Layout() as layout:
-            return build_gpu_plan(hardware, profile, checkpoint, layout, demand.max_running_requests)
-        case Shortfall() as shortfall:
-            return _refusal_for_memory(hardware, profile, candidates, demand, shortfall)
+        return obstacle if hardware.gpus else _without_gpus(obstacle, variants, demand)
+    attempts = [_attempt(hardware, checkpoint, wishes, demand) for checkpoint in variants]
+    chosen = _best(attempts, demand)
+    if chosen is not None and isinstance(chosen.result, Layout):
+        excluded = (*chosen.excluded, *left_over(chosen.usable, chosen.result.gpus))
+        in_order = tuple(sorted(excluded, key=lambda gpu: gpu.index))
+        return build_gpu_plan(hardware, Chosen(profile, chosen.checkpoint, chosen.result, in_order), wishes, demand)
+    return _reasoning(attempts, variants[0], hardware, wishes)
 
 
-def _demand(profile: Profile, wishes: Wishes) -> Demand:
-    return Demand(
-        context_length=wishes.context_length or profile.max_context_length,
-        context_is_fixed=wishes.context_length is not None,
-        sessions=wishes.concurrency or 1,
-        max_running_requests=wishes.concurrency or DEFAULT_MAX_RUNNING_REQUESTS,
-        uses_all_gpus=wishes.gpus is not None,
-    )
-
-
-def _usable_gpus(hardware: HardwareSnapshot, checkpoint: HubCheckpoint, wishes: Wishes) -> tuple[GpuSnapshot, ...]:
-    return tuple(
-        gpu
-        for gpu in hardware.gpus
-        if gpu.compute_capability >= checkpoint.minimum_compute_capability
-        and (wishes.gpus is None or gpu.index in wishes.gpus)
-    )
-
-
-def _obstacle(hardware: HardwareSnapshot, checkpoint: HubCheckpoint, usable: tuple[GpuSnapshot, ...]) -> str | None:
+def _obstacle(hardware: HardwareSnapshot, wishes: Wishes, release: Release) -> Reasoning | None:
     """What stands in the way before memory does."""
+    if wishes.accelerator == "cpu":
+        return Reasoning(f"{release.version} serves it on NVIDIA GPUs only")
     if not hardware.gpus:
-        return f"it has no NVIDIA GPU that can be used ({hardware.gpu_note or 'none was found'})"
-    driver = hardware.driver_version
-    if driver is not None and driver_is_too_old(driver):
-        floor = ".".join(str(number) for number in DRIVER_FLOOR)
-        return f"SGLang {SGLANG_VERSION} needs NVIDIA driver {floor} or newer, and this is {driver}"
-    if not usable:
-        major, minor = checkpoint.minimum_compute_capability
-        names = ", ".join(sorted({gpu.name for gpu in hardware.gpus}))
-        return f"its {checkpoint.quantization} weights need compute capability {major}.{minor}: not {names}"
+        return Reasoning(f"it has no NVIDIA GPU that can be used ({hardware.gpu_note or 'none was found'})")
+    if not release.runs_on(hardware.driver_version):
+        return Reasoning(
+            f"SGLang {release.version} needs NVIDIA driver {release.written_floor} or newer, "
+            f"and this is {hardware.driver_version}"
+        )
     return None
 
 
-def _smallest_need(checkpoint: HubCheckpoint, demand: Demand) -> int:
-    """On all GPUs together, over the counts that one machine has."""
+def _without_gpus(obstacle: Reasoning, variants: tuple[HubCheckpoint, ...], demand: Demand) -> Reasoning:
     gpu = known_machines()[0][1][0]
-    return min(
-        tp_size * needed_bytes(checkpoint, least_settings(checkpoint, gpu, tp_size, demand), demand.minimum_tokens)
-        for tp_size in allowed_tp_sizes(checkpoint, 8)
-    )
+    needed = min(smallest_need(checkpoint, gpu, demand) for checkpoint in variants)
+    return Reasoning(f"{obstacle.reason}: {gib(needed)} of GPU memory are missing", needed_bytes=needed)
 
 
-def _refusal_for_memory(
-    hardware: HardwareSnapshot,
-    profile: Profile,
-    candidates: tuple[Profile, ...],
-    demand: Demand,
-    shortfall: Shortfall,
-) -> Refusal:
-    count = len(shortfall.gpus)
-    each = "on one GPU" if count == 1 else f"on each of {count} GPUs"
-    reason = (
-        f"for a context of {demand.minimum_context_length:,} tokens it needs "
-        f"{gib(shortfall.needed_bytes_per_gpu)} {each} ({shortfall.gpus[0].name}), "
-        f"{gib(shortfall.free_bytes_per_gpu)} are free: {gib(shortfall.missing_bytes)} missing in all"
-    )
-    return _refusal(
-        hardware,
-        profile,
-        candidates,
-        reason,
-        demand=demand,
-        needed=shortfall.needed_bytes_per_gpu * count,
-        available=shortfall.free_bytes_per_gpu * count,
-    )
+def _attempt(hardware: HardwareSnapshot, checkpoint: HubCheckpoint, wishes: Wishes, demand: Demand) -> _Attempt | None:
+    usable, excluded = usable_gpus(hardware, checkpoint, wishes.gpus)
+    if not usable:
+        return None
+    return _Attempt(checkpoint, usable, excluded, choose_layout(checkpoint, usable, demand))
 
 
-def _refusal(
-    hardware: HardwareSnapshot,
-    profile: Profile,
-    candidates: tuple[Profile, ...],
-    reason: str,
-    *,
-    demand: Demand | None = None,
-    needed: int = 0,
-    available: int = 0,
-) -> Refusal:
-    return Refusal(
-        profile=profile,
-        reason=reason,
-        needed_bytes=needed,
-        available_bytes=available,
-        missing_bytes=max(0, needed - available),
-        nearest=_profiles_that_fit(hardware, profile, candidates),
-        machines=_machines_that_fit(profile, demand),
-    )
+def _best(attempts: list[_Attempt | None], demand: Demand) -> _Attempt | None:
+    """Variants come in the order of their quality; a worse one is taken only for what the better one cannot give."""
+    fitting = [attempt for attempt in attempts if attempt is not None and isinstance(attempt.result, Layout)]
+    for is_good_enough in (_is_roomy, _is_full, _is_comfortable):
+        for attempt in fitting:
+            if isinstance(attempt.result, Layout) and is_good_enough(attempt.result, demand):
+                return attempt
+    return max(fitting, key=_context_length, default=None)
+
+
+def _is_roomy(layout: Layout, demand: Demand) -> bool:
+    return _is_full(layout, demand) and layout.gives_nothing_up
+
+
+def _is_full(layout: Layout, demand: Demand) -> bool:
+    return layout.context_length == demand.context_length
+
+
+def _is_comfortable(layout: Layout, demand: Demand) -> bool:
+    return layout.context_length >= min(COMFORTABLE_CONTEXT_LENGTH, demand.context_length)
+
+
+def _context_length(attempt: _Attempt) -> int:
+    return attempt.result.context_length if isinstance(attempt.result, Layout) else 0
+
+
+def _reasoning(
+    attempts: list[_Attempt | None], first: HubCheckpoint, hardware: HardwareSnapshot, wishes: Wishes
+) -> Reasoning:
+    failed = [(each.result, each.checkpoint) for each in attempts if each and isinstance(each.result, Shortfall)]
+    if not failed:
+        _, excluded = usable_gpus(hardware, first, wishes.gpus)
+        reasons = {f"{gpu.name}: {gpu.because}" for gpu in excluded}
+        return Reasoning(f"none of its GPUs can be used ({'; '.join(sorted(reasons))})")
+    shortfall, checkpoint = min(failed, key=lambda each: each[0].missing_bytes)
+    return Reasoning.for_memory(shortfall, checkpoint)
 
 
 def _profiles_that_fit(
@@ -180,21 +146,22 @@ def _profiles_that_fit(
     return tuple(profile.name for profile in sorted(fitting, key=_weights_bytes, reverse=True))
 
 
-def _machines_that_fit(profile: Profile, demand: Demand | None) -> tuple[str, ...]:
-    checkpoint = profile.checkpoint
-    if demand is None or not isinstance(checkpoint, HubCheckpoint):
-        return ()
-    fitting = (
+def _machines_that_fit(profile: Profile, wishes: Wishes, demand: Demand) -> tuple[str, ...]:
+    """A machine is worth naming only if nothing has to be given up on it."""
+    fitting = [
         label
         for label, gpus in known_machines()
-        if gpus[0].compute_capability >= checkpoint.minimum_compute_capability
-        and _is_roomy(choose_layout(checkpoint, gpus, demand), demand)
-    )
-    return tuple(label for label, _ in zip(fitting, range(_MACHINES_NAMED), strict=False))
+        if any(_holds_all(checkpoint, gpus, demand) for checkpoint in wanted_variants(profile, wishes))
+    ]
+    return tuple(fitting[:3])
 
 
-def _is_roomy(layout: Layout | Shortfall, demand: Demand) -> bool:
-    """A machine is worth naming only if nothing has to be given up on it."""
+def _holds_all(checkpoint: HubCheckpoint, gpus: tuple[GpuSnapshot, ...], demand: Demand) -> bool:
+    unsound = {gap.compute_capability for gap in checkpoint.gaps}
+    capability = gpus[0].compute_capability
+    if capability < checkpoint.minimum_compute_capability or capability in unsound:
+        return False
+    layout = choose_layout(checkpoint, gpus, demand)
     return (
         isinstance(layout, Layout)
         and layout.context_length == demand.context_length
@@ -203,8 +170,4 @@ def _is_roomy(layout: Layout | Shortfall, demand: Demand) -> bool:
 
 
 def _weights_bytes(profile: Profile) -> int:
-    match profile.checkpoint:
-        case HubCheckpoint(weights_bytes=weights_bytes):
-            return weights_bytes
-        case ScriptedCheckpoint():
-            return 0
+    return profile.checkpoint.weights_bytes if isinstance(profile.checkpoint, HubCheckpoint) else 0

@@ -69,6 +69,8 @@ class HubCheckpoint:
     """From the checkpoint's own index; None computes it from the shapes."""
     options: tuple[tuple[str, OptionValue], ...]
     """SGLang settings that these weights need."""
+    has_prediction_layers: bool
+    """The model's own layers that guess ahead are in the checkpoint, and SGLang can use them."""
     draft: Draft | None
     warnings: tuple[str, ...]
 

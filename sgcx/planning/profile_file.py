@@ -135,11 +135,19 @@ def _variant(fields: Fields, architecture: Architecture, draft: Draft | None) ->
         architecture=architecture,
         stated_weights_bytes=stated,
         options=_options(fields),
+        has_prediction_layers=_has_prediction_layers(fields, architecture),
         draft=draft,
         warnings=_warnings(fields),
     )
     fields.finish()
     return variant
+
+
+def _has_prediction_layers(fields: Fields, architecture: Architecture) -> bool:
+    stated = fields.flag("has_prediction_layers", default=False)
+    if stated and not architecture.prediction_layers:
+        raise fields.error("has_prediction_layers", "false without `architecture.num_nextn_predict_layers`", stated)
+    return stated
 
 
 def _repository(fields: Fields) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sgcx.errors import UserError
@@ -11,9 +11,11 @@ from sgcx.hardware.detect import detect_hardware
 from sgcx.paths import Paths
 from sgcx.planning.plan import LaunchPlan, Refusal, Wishes
 from sgcx.planning.planner import plan
-from sgcx.planning.profile import Profile
+from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.planning.snapshot import HardwareSnapshot, parse_snapshot
 from sgcx.profiles import list_profiles, load_profile
+from sgcx.server.engine_specs import list_specs
+from sgcx.workflows.calibration import load_calibrations
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,30 @@ class Planned:
     outcome: LaunchPlan | Refusal
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedVariant:
+    checkpoint: HubCheckpoint
+    outcome: LaunchPlan | Refusal
+
+
 def make_plan(profile_name: str, wishes: Wishes, *, paths: Paths, hardware_file: Path | None = None) -> Planned:
     profile = load_profile(profile_name, paths.user_profiles)
     hardware = detect_hardware(paths.data) if hardware_file is None else read_hardware(hardware_file)
-    return Planned(hardware, plan(hardware, profile, wishes, _candidates(paths)))
+    return Planned(hardware, _plan(hardware, profile, wishes, paths))
+
+
+def compare_variants(
+    profile_name: str, wishes: Wishes, *, paths: Paths, hardware_file: Path | None = None
+) -> tuple[PlannedVariant, ...]:
+    """Every variant as if it alone were wanted."""
+    profile = load_profile(profile_name, paths.user_profiles)
+    if not profile.variants:
+        raise UserError(f"{profile.name} has no variants to compare")
+    hardware = detect_hardware(paths.data) if hardware_file is None else read_hardware(hardware_file)
+    return tuple(
+        PlannedVariant(variant, _plan(hardware, profile, replace(wishes, variant=variant.variant), paths))
+        for variant in profile.variants
+    )
 
 
 def read_hardware(path: Path) -> HardwareSnapshot:
@@ -36,6 +58,13 @@ def read_hardware(path: Path) -> HardwareSnapshot:
     return parse_snapshot(decoded, origin=str(path))
 
 
-def _candidates(paths: Paths) -> tuple[Profile, ...]:
+def _plan(hardware: HardwareSnapshot, profile: Profile, wishes: Wishes, paths: Paths) -> LaunchPlan | Refusal:
     entries = list_profiles(paths.user_profiles)
-    return tuple(entry.profile for entry in entries if isinstance(entry.profile, Profile))
+    return plan(
+        hardware,
+        profile,
+        wishes,
+        tuple(entry.profile for entry in entries if isinstance(entry.profile, Profile)),
+        calibrations=load_calibrations(paths),
+        installable=tuple(spec.sglang_version for spec in list_specs() if spec.accelerator == "cuda"),
+    )

@@ -15,9 +15,13 @@ def test_a_dry_run_shows_plan_arguments_and_environment(sgcx: Sgcx, home: Path) 
     said = sgcx("up", "kimi-k2.6", "--dry-run", "--hardware", HARDWARE)
 
     assert said.exit_code == 0
-    assert said.stdout.startswith("Kimi K2.6 (INT4) on GPUs 0, 1, 2, 3, 4, 5, 6, 7, SGLang 0.5.10.post1\n")
+    assert said.stdout.startswith(
+        "Kimi K2.6 · INT4, as published (moonshotai/Kimi-K2.6)\non 8 × NVIDIA H200 (GPUs 0, 1,"
+    )
     assert [
-        title for title in ("Memory per GPU", "Because", "SGLang's arguments", "Environment") if title in said.stdout
+        title
+        for title in ("Memory of each GPU", "Because", "SGLang's arguments", "Environment")
+        if title in said.stdout
     ]
     arguments = said.stdout.split("SGLang's arguments\n")[1].splitlines()[0]
     assert "--tp-size 8" in arguments
@@ -40,7 +44,7 @@ def test_a_dry_run_for_a_program(sgcx: Sgcx) -> None:
 def test_the_rehearsal_is_planned_for_the_cpu_on_every_machine(sgcx: Sgcx) -> None:
     said = sgcx("up", "rehearsal", "--dry-run", "--hardware", HARDWARE)
     assert said.exit_code == 0
-    assert re.match(r"Rehearsal .* on the CPU, SGLang ", said.stdout)
+    assert re.match(r"Rehearsal .*\non the CPU, SGLang ", said.stdout)
 
 
 def test_what_hardware_prints_is_a_hardware_file(sgcx: Sgcx, home: Path) -> None:

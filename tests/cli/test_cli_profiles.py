@@ -25,9 +25,9 @@ def test_a_broken_file_is_shown_and_hides_nothing(sgcx: Sgcx, home: Path) -> Non
     assert said.exit_code == 0
     assert "kimi-k2.6" in said.stdout
     assert said.stderr == snapshot("""\
-error: [HOME]/sgcx/config/profiles/mine.toml: `thinking` is missing
+error: [HOME]/sgcx/config/profiles/mine.toml: `architecture` is missing
 
-hint: It must be one of "always", "default_on"
+hint: It must be a table
 """)
 
 
@@ -43,7 +43,6 @@ Dialect   kimi_k2
 Input     text
 Context   131072 tokens
 Thinking  unless a request asks for none
-Weights   scripted
 File      [PROFILES]/rehearsal.toml (built-in)
 """,
             stderr="",
@@ -53,20 +52,30 @@ File      [PROFILES]/rehearsal.toml (built-in)
         Said(
             exit_code=0,
             stdout="""\
-Name           kimi-k2.6
-Title          Kimi K2.6 (INT4)
-Model          kimi-k2.6
-Dialect        kimi_k2
-Input          text, image
-Context        262144 tokens
-Thinking       unless a request asks for none
-Weights        554.2 GiB
+Name      kimi-k2.6
+Title     Kimi K2.6
+Model     kimi-k2.6
+Dialect   kimi_k2
+Input     text, image
+Context   262144 tokens
+Thinking  unless a request asks for none
+File      [PROFILES]/kimi-k2.6.toml (built-in)
+
+Variant        int4: INT4, as published
 Repository     moonshotai/Kimi-K2.6, the default branch
 Runs its code  yes
-Download       554.1 GiB
-Weights are    int4
-GPUs           compute capability 8.0 or later, 16 at most
-File           [PROFILES]/kimi-k2.6.toml (built-in)
+Download       554.2 GiB
+Weights        554.2 GiB, int4
+GPUs           compute capability 8.0 or later
+Draft          lightseekorg/kimi-k2.6-eagle3.1-mla
+
+Variant        nvfp4: NVFP4 by NVIDIA
+Repository     nvidia/Kimi-K2.6-NVFP4, the default branch
+Runs its code  yes
+Download       550.2 GiB
+Weights        550.2 GiB, nvfp4
+GPUs           compute capability 10.0 or later
+Draft          lightseekorg/kimi-k2.6-eagle3.1-mla
 """,
             stderr="",
         )

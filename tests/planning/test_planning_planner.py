@@ -59,20 +59,36 @@ class Fits:
     context_length: tuple[int, int]
     tokens: tuple[int, int]
     kv_cache_dtype: str = "auto"
+    variant: str | None = None
 
 
 FITS = [
-    Fits("8xH200", "kimi-k2.6", 8, (0.80, 0.83), (262_144, 262_144), (580_000, 660_000)),
-    Fits("8xH200", "deepseek-r1", 8, (0.87, 0.90), (163_840, 163_840), (620_000, 700_000)),
-    Fits("8xB200", "kimi-k2.6", 8, (0.75, 0.79), (262_144, 262_144), (900_000, 1_100_000)),
-    Fits("4xB200", "kimi-k2.6", 4, (0.85, 0.89), (262_144, 262_144), (262_144, 480_000), "fp8_e4m3"),
-    Fits("8xB300", "kimi-k2.6", 8, (0.80, 0.83), (262_144, 262_144), (2_000_000, 2_400_000)),
-    Fits("8xRTX_PRO_6000", "kimi-k2.6", 8, (0.84, 0.88), (120_000, 160_000), (120_000, 160_000)),
-    Fits("1xH200", "r1-distill-qwen-32b", 1, (0.88, 0.92), (131_072, 131_072), (240_000, 290_000)),
-    Fits("1xRTX_4090", "r1-distill-qwen-7b", 1, (0.78, 0.84), (131_072, 131_072), (131_072, 190_000), "fp8_e4m3"),
-    Fits("1xRTX_4090", "r1-0528-qwen3-8b", 1, (0.78, 0.84), (40_000, 58_000), (40_000, 58_000), "fp8_e4m3"),
+    Fits("8xH200", "kimi-k2.6", 8, (0.80, 0.83), (262_144, 262_144), (580_000, 660_000), variant="int4"),
+    Fits("8xH200", "deepseek-r1", 8, (0.87, 0.90), (163_840, 163_840), (620_000, 700_000), variant="fp8"),
+    Fits("8xB200", "kimi-k2.6", 8, (0.75, 0.79), (262_144, 262_144), (900_000, 1_100_000), variant="int4"),
+    Fits("4xB200", "kimi-k2.6", 4, (0.85, 0.89), (262_144, 262_144), (262_144, 480_000), "fp8_e4m3", "int4"),
+    Fits("4xB200", "deepseek-r1", 4, (0.82, 0.87), (163_840, 163_840), (700_000, 950_000), variant="nvfp4"),
+    Fits("8xB300", "kimi-k2.6", 8, (0.80, 0.83), (262_144, 262_144), (2_000_000, 2_400_000), variant="int4"),
+    Fits("8xRTX_PRO_6000", "kimi-k2.6", 8, (0.84, 0.88), (120_000, 160_000), (120_000, 160_000), variant="int4"),
+    Fits("8xH100", "deepseek-r1", 8, (0.79, 0.83), (163_840, 163_840), (250_000, 340_000), variant="awq"),
+    Fits("8xA100", "deepseek-r1", 8, (0.79, 0.83), (163_840, 163_840), (250_000, 340_000), variant="awq"),
+    Fits("1xH200", "r1-distill-qwen-32b", 1, (0.88, 0.92), (131_072, 131_072), (240_000, 290_000), variant="bf16"),
+    Fits("1xRTX_4090", "r1-distill-qwen-7b", 1, (0.78, 0.84), (131_072, 131_072), (131_072, 260_000), variant="fp8"),
+    Fits(
+        "1xRTX_4090", "r1-distill-qwen-14b", 1, (0.78, 0.84), (80_000, 131_072), (80_000, 131_072), "fp8_e4m3", "w4a16"
+    ),
+    Fits("1xRTX_4090", "r1-0528-qwen3-8b", 1, (0.78, 0.84), (40_000, 58_000), (40_000, 58_000), "fp8_e4m3", "bf16"),
     Fits("2x48GB_and_display", "r1-distill-qwen-14b", 2, (0.8, 0.84), (131_072, 131_072), (210_000, 250_000)),
-    Fits("8xH100", "r1-distill-llama-70b", 4, (0.8, 0.84), (131_072, 131_072), (380_000, 430_000)),
+    Fits(
+        "2x48GB_and_display",
+        "r1-distill-qwen-32b",
+        2,
+        (0.8, 0.84),
+        (131_072, 131_072),
+        (131_072, 180_000),
+        variant="fp8",
+    ),
+    Fits("8xH100", "r1-distill-llama-70b", 4, (0.8, 0.84), (131_072, 131_072), (380_000, 430_000), variant="bf16"),
 ]
 
 
@@ -83,6 +99,7 @@ def test_a_model_that_fits_gets_the_settings_its_recipe_has(case: Fits) -> None:
     assert result.accelerator == "cuda"
     assert decision(result, "tp_size").value == case.tp_size == len(result.gpu_indices)
     assert decision(result, "kv_cache_dtype").value == case.kv_cache_dtype
+    assert case.variant in (None, result.to_json()["variant"]["name"])
     fraction = decision(result, "mem_fraction_static").value
     assert isinstance(fraction, float) and case.fraction[0] <= fraction <= case.fraction[1]
     assert case.context_length[0] <= result.context_length <= case.context_length[1]
@@ -97,16 +114,16 @@ class Refused:
     nearest: tuple[str, ...]
 
 
-ON_24_GB = ("r1-0528-qwen3-8b", "r1-distill-llama-8b", "r1-distill-qwen-7b", "rehearsal")
+ON_24_GB = ("r1-distill-qwen-14b", "r1-0528-qwen3-8b", "r1-distill-llama-8b", "r1-distill-qwen-7b", "rehearsal")
 REFUSED = [
-    Refused("8xH100", "kimi-k2.6", (60, 76), ("r1-distill-llama-70b", "r1-distill-qwen-32b")),
-    Refused("8xH100", "deepseek-r1", (75, 95), ("r1-distill-llama-70b", "r1-distill-qwen-32b")),
-    Refused("8xA100", "kimi-k2.6", (57, 74), ("r1-distill-llama-70b",)),
+    Refused("8xH100", "kimi-k2.6", (60, 76), ("deepseek-r1", "r1-distill-llama-70b", "r1-distill-qwen-32b")),
+    Refused("8xA100", "kimi-k2.6", (57, 74), ("deepseek-r1", "r1-distill-llama-70b")),
+    Refused("1xH200", "deepseek-r1", (200, 240), ("r1-distill-llama-70b", "r1-distill-qwen-32b")),
     Refused("1xRTX_4090", "kimi-k2.6", (530, 620), ON_24_GB),
-    Refused("1xRTX_4090", "deepseek-r1", (600, 670), ON_24_GB),
-    Refused("1xRTX_4090", "r1-distill-qwen-14b", (5, 15), ON_24_GB),
+    Refused("1xRTX_4090", "deepseek-r1", (320, 370), ON_24_GB),
+    Refused("1xRTX_4090", "r1-distill-qwen-32b", (2, 8), ON_24_GB),
     Refused("cpu_only", "kimi-k2.6", (560, 640), ("rehearsal",)),
-    Refused("cpu_only", "r1-distill-qwen-7b", (15, 24), ("rehearsal",)),
+    Refused("cpu_only", "r1-distill-qwen-7b", (8, 14), ("rehearsal",)),
 ]
 
 
@@ -126,7 +143,7 @@ def test_a_refusal_says_the_missing_gib_and_the_way_out() -> None:
 
     assert f"{refusal.missing_bytes / GIB:.1f} GiB missing in all" in refusal.message
     assert "NVIDIA H100 80GB HBM3" in refusal.message
-    assert refusal.hint.endswith("kimi-k2.6 fits on 4× B300 or 8× H200 or 8× B200")
+    assert refusal.hint.endswith("--nodes 2; kimi-k2.6 fits on 4× B300 or 8× H200 or 8× B200")
 
 
 def test_without_a_gpu_the_refusal_repeats_what_the_driver_library_said() -> None:
@@ -150,7 +167,9 @@ def test_driver_versions_are_compared_number_by_number(version: str, too_old: bo
 
 
 def test_weights_that_the_gpu_cannot_compute_with_are_refused_by_compute_capability() -> None:
-    assert "compute capability 8.9" in refused("8xA100", "deepseek-r1").reason
+    reason = refused("8xA100", "deepseek-r1", Wishes(variant="fp8")).reason
+
+    assert "compute capability 8.0, fp8 weights need 8.9" in reason
 
 
 def test_every_setting_has_a_reason() -> None:
@@ -170,7 +189,8 @@ def test_a_small_display_gpu_is_left_to_the_display() -> None:
 
     assert result.gpu_indices == (1, 2)
     assert decision(result, "CUDA_VISIBLE_DEVICES").value == "1,2"
-    assert "T400" in decision(result, "CUDA_VISIBLE_DEVICES").because
+    [left_out] = result.excluded_gpus
+    assert (left_out.index, left_out.name) == (0, "NVIDIA T400 4GB")
 
 
 def test_a_model_that_one_gpu_holds_well_leaves_the_others_idle() -> None:

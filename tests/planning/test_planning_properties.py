@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgcx.planning.layout import Demand, Layout, choose_layout
-from sgcx.planning.memory import GIB, Settings, fit, kv_bytes_per_token, needed_bytes
+from sgcx.planning.memory import GIB, Calibration, Settings, fit, kv_bytes_per_token, needed_bytes
 from sgcx.planning.plan import LaunchPlan, Refusal, Wishes
 from sgcx.planning.planner import plan
 from sgcx.planning.profile import HubCheckpoint, KvCacheDtype, Profile
 from sgcx.planning.snapshot import GpuSnapshot, HardwareSnapshot
+from sgcx.planning.speculation import speculation_for
+from sgcx.planning.weights import Parallelism
 from sgcx.profiles import list_profiles
 
 PROFILES = [
@@ -21,7 +23,7 @@ PROFILES = [
     for entry in list_profiles(Path("/nonexistent"))
     if isinstance(entry.profile, Profile) and not entry.profile.scripted
 ]
-CHECKPOINTS = [item.checkpoint for item in PROFILES if isinstance(item.checkpoint, HubCheckpoint)]
+CHECKPOINTS = [variant for item in PROFILES for variant in item.variants]
 
 profiles = st.sampled_from(PROFILES)
 checkpoints = st.sampled_from(CHECKPOINTS)
@@ -32,6 +34,8 @@ wish_lists = st.builds(
     Wishes,
     context_length=st.none() | st.integers(min_value=1, max_value=131_072),
     concurrency=st.none() | st.integers(min_value=1, max_value=8),
+    prefer=st.sampled_from([None, "latency", "throughput"]),
+    node_count=st.sampled_from([1, 1, 2]),
 )
 
 
@@ -96,16 +100,20 @@ def test_a_plan_holds_every_session_it_promises(snapshot: HardwareSnapshot, prof
     result = plan(snapshot, profile, wishes)
     if isinstance(result, LaunchPlan):
         assert result.max_total_num_tokens >= result.context_length * (wishes.concurrency or 1)
+        assert result.full_sessions >= (wishes.concurrency or 1)
         assert wishes.context_length in (None, result.context_length)
 
 
 @given(machines(), profiles, wish_lists)
 def test_gpus_of_a_plan_are_alike_and_able(snapshot: HardwareSnapshot, profile: Profile, wishes: Wishes) -> None:
     result = plan(snapshot, profile, wishes)
-    if isinstance(result, LaunchPlan) and isinstance(profile.checkpoint, HubCheckpoint):
+    if isinstance(result, LaunchPlan) and isinstance(result.profile.checkpoint, HubCheckpoint):
         chosen = [item for item in snapshot.gpus if item.index in result.gpu_indices]
         assert len({item.name for item in chosen}) == 1
-        assert chosen[0].compute_capability >= profile.checkpoint.minimum_compute_capability
+        assert chosen[0].compute_capability >= result.profile.checkpoint.minimum_compute_capability
+        assert result.parallelism.gpu_count == len(chosen) * wishes.node_count
+        named = {item.index for item in chosen} | {item.index for item in result.excluded_gpus}
+        assert named == {item.index for item in snapshot.gpus}, "each GPU is used, or its reason is given"
 
 
 @given(machines(), profiles, wish_lists)
@@ -134,8 +142,10 @@ def test_more_memory_never_turns_a_plan_into_a_refusal(
     demand = Demand(131_072, False, sessions, 16, False)
     small = tuple(gpu(index, total_gib, 0, capability) for index in range(count))
     large = tuple(gpu(index, total_gib + more_gib, 0, capability) for index in range(count))
-    if isinstance(choose_layout(checkpoint, small, demand), Layout):
-        assert isinstance(choose_layout(checkpoint, large, demand), Layout)
+    before, after = choose_layout(checkpoint, small, demand), choose_layout(checkpoint, large, demand)
+    if isinstance(before, Layout):
+        assert isinstance(after, Layout)
+        assert after.context_length >= before.context_length
 
 
 @given(machines(), profiles, st.integers(min_value=0, max_value=11))
@@ -159,10 +169,41 @@ def test_freeing_a_gpu_never_turns_a_plan_into_a_refusal(
 def test_the_memory_that_a_refusal_asks_for_is_enough(
     checkpoint: HubCheckpoint, tp_size: int, chunk: int, kv_cache_dtype: KvCacheDtype, tokens: int
 ) -> None:
-    settings = Settings(tp_size, chunk, 32, kv_cache_dtype)
+    settings = Settings(Parallelism(tp_size), chunk, 32, kv_cache_dtype)
 
     asked = needed_bytes(checkpoint, settings, tokens)
 
     assert fit(checkpoint, settings, asked).max_total_num_tokens >= tokens
     slack = 0.02 * asked + 2 * GIB + kv_bytes_per_token(checkpoint, settings)
     assert fit(checkpoint, settings, int(asked - slack)).max_total_num_tokens < tokens
+
+
+@given(
+    checkpoints,
+    st.sampled_from([Parallelism(1), Parallelism(8), Parallelism(4, 2), Parallelism(8, dp_size=4)]),
+    gibibytes,
+    kv_cache_dtypes,
+    st.booleans(),
+    st.builds(
+        Calibration,
+        weights_factor=st.floats(min_value=0.9, max_value=1.1),
+        unexplained_bytes=st.integers(min_value=-GIB, max_value=4 * GIB),
+    ),
+)
+def test_the_parts_of_a_gpu_add_up_to_what_is_free_at_most(
+    checkpoint: HubCheckpoint,
+    parallelism: Parallelism,
+    free_gib: int,
+    kv_cache_dtype: KvCacheDtype,
+    speculates: bool,
+    calibration: Calibration,
+) -> None:
+    speculation = speculation_for(checkpoint, parallelism) if speculates else None
+    draft = None if speculation is None else speculation.memory
+    settings = Settings(parallelism, 8192, 16, kv_cache_dtype, draft, calibration)
+    result = fit(checkpoint, settings, free_gib * GIB)
+    if result.max_total_num_tokens:
+        assert result.estimate.total_bytes <= free_gib * GIB
+        assert 0 < result.mem_fraction_static <= 0.94
+    tokens = 10_000
+    assert fit(checkpoint, settings, needed_bytes(checkpoint, settings, tokens)).max_total_num_tokens >= tokens

@@ -50,7 +50,7 @@ def test_a_name_without_neighbours_lists_all(tmp_path: Path) -> None:
 
 def test_a_users_file_replaces_the_built_in_profile_of_its_name(tmp_path: Path) -> None:
     text = (built_in_directory() / "kimi-k2.6.toml").read_text()
-    (tmp_path / "kimi-k2.6.toml").write_text(text.replace("[source]", f'[source]\nrevision = "{"a" * 40}"'))
+    (tmp_path / "kimi-k2.6.toml").write_text(text.replace('name = "int4"', f'name = "int4"\nrevision = "{"a" * 40}"'))
 
     profile = load_profile("kimi-k2.6", tmp_path)
     assert isinstance(profile.checkpoint, HubCheckpoint)

@@ -1,0 +1,122 @@
+"""What a start taught: SGLang's own figures beside the predicted ones, and what the next plan makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from sgcx.planning.fields import Fields
+from sgcx.planning.memory import GIB, UNCALIBRATED, Calibration
+
+_PLAUSIBLE_WEIGHTS = (0.8, 1.25)
+"""Beyond this the figures are of something else, say of another checkpoint."""
+_PLAUSIBLE_UNEXPLAINED_BYTES = 8 * GIB
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationKey:
+    repository: str
+    gpu_name: str
+    sglang_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a plan says that SGLang will report, of one GPU."""
+
+    key: CalibrationKey
+    weights_bytes: int
+    max_total_num_tokens: int
+    kv_bytes_per_token: int
+    calibration: Calibration
+    """That the prediction has in it already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What SGLang reported. None: its log did not say."""
+
+    weights_bytes: int | None
+    max_total_num_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Predicted and observed, and the calibration that would have made them equal."""
+
+    prediction: Prediction
+    observation: Observation
+    calibration: Calibration | None
+    """None when the observation is incomplete or cannot be of this model."""
+
+    @property
+    def weights_error(self) -> float | None:
+        """Predicted over observed, less one."""
+        observed = self.observation.weights_bytes
+        return self.prediction.weights_bytes / observed - 1 if observed else None
+
+    @property
+    def tokens_error(self) -> float | None:
+        observed = self.observation.max_total_num_tokens
+        return self.prediction.max_total_num_tokens / observed - 1 if observed else None
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            **asdict(self.prediction.key),
+            "predicted_weights_bytes": self.prediction.weights_bytes,
+            "observed_weights_bytes": self.observation.weights_bytes,
+            "weights_error": self.weights_error,
+            "predicted_max_total_num_tokens": self.prediction.max_total_num_tokens,
+            "observed_max_total_num_tokens": self.observation.max_total_num_tokens,
+            "tokens_error": self.tokens_error,
+        }
+
+
+def compare(prediction: Prediction, observation: Observation) -> Difference:
+    return Difference(prediction, observation, _calibration(prediction, observation))
+
+
+def _calibration(prediction: Prediction, observation: Observation) -> Calibration | None:
+    weights, tokens = observation.weights_bytes, observation.max_total_num_tokens
+    if weights is None or tokens is None:
+        return None
+    used = prediction.calibration
+    factor = used.weights_factor * weights / prediction.weights_bytes
+    missing_cache = (prediction.max_total_num_tokens - tokens) * prediction.kv_bytes_per_token
+    # Heavier weights take from the cache too: what they explain is not counted twice.
+    unexplained = used.unexplained_bytes + missing_cache - (weights - prediction.weights_bytes)
+    lowest, highest = _PLAUSIBLE_WEIGHTS
+    if not lowest <= factor <= highest or abs(unexplained) > _PLAUSIBLE_UNEXPLAINED_BYTES:
+        return None
+    return Calibration(factor, unexplained)
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationTable:
+    entries: Mapping[CalibrationKey, Calibration] = field(default_factory=dict)
+
+    def get(self, key: CalibrationKey) -> Calibration:
+        return self.entries.get(key, UNCALIBRATED)
+
+    def with_entry(self, key: CalibrationKey, calibration: Calibration) -> CalibrationTable:
+        return CalibrationTable({**self.entries, key: calibration})
+
+    def to_json(self) -> list[dict[str, object]]:
+        return [{**asdict(key), **asdict(calibration)} for key, calibration in self.entries.items()]
+
+
+def parse_calibrations(value: object, *, origin: str) -> CalibrationTable:
+    """The inverse of `to_json`, from `{"entries": …}`."""
+    entries: dict[CalibrationKey, Calibration] = {}
+    for fields in Fields.of(value, origin).tables("entries"):
+        key = CalibrationKey(fields.text("repository"), fields.text("gpu_name"), fields.text("sglang_version"))
+        lowest, highest = _PLAUSIBLE_WEIGHTS
+        entries[key] = Calibration(
+            weights_factor=fields.number("weights_factor", at_least=lowest, at_most=highest),
+            unexplained_bytes=int(
+                fields.number(
+                    "unexplained_bytes", at_least=-_PLAUSIBLE_UNEXPLAINED_BYTES, at_most=_PLAUSIBLE_UNEXPLAINED_BYTES
+                )
+            ),
+        )
+    return CalibrationTable(entries)

@@ -1,0 +1,108 @@
+"""How fast a plan will be, as ranges: a roofline with measured corrections. An estimate, and shown as one.
+
+Decoding one token reads the weights once, and pays a fixed price for each layer: exchanges between GPUs, and starting
+kernels. Two published measurements of very different models on eight GPUs agree on that price. Prefill reaches a small
+share of the GPUs' arithmetic, measured far below what textbooks expect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sgcx.planning.layout import Layout
+from sgcx.planning.memory import kv_bytes_per_token
+from sgcx.planning.profile import HubCheckpoint
+from sgcx.planning.weights import active_parameters, bytes_read_per_token
+
+_BANDWIDTH_SHARE = 0.8
+_LAYER_S_ALONE = 0.05e-3
+_LAYER_S_NVLINK = 0.135e-3
+_LAYER_S_PCIE = 0.3e-3
+_UNCERTAINTY = 0.5
+_SLOWEST_TOGETHER = 0.25
+"""Published measurements with many streams lie as far below the model as this."""
+_PREFILL_SHARES = (0.02, 0.2)
+_PROMPT_TOKENS = 10_000
+_GB_S = 1e9
+_TFLOPS = 1e12
+
+
+@dataclass(frozen=True, slots=True)
+class GpuSpeed:
+    bandwidth_gb_s: float
+    bf16_tflops: float
+    fp8_tflops: float
+
+
+_GPUS: tuple[tuple[str, GpuSpeed], ...] = (
+    # The first name that is part of the GPU's own wins. Dense arithmetic.
+    ("GB300", GpuSpeed(8000, 2500, 5000)),
+    ("GB200", GpuSpeed(8000, 2500, 5000)),
+    ("GB10", GpuSpeed(273, 62, 125)),
+    ("B300", GpuSpeed(7750, 2250, 4500)),
+    ("B200", GpuSpeed(7700, 2250, 4500)),
+    ("H200", GpuSpeed(4800, 989, 1978)),
+    ("H100", GpuSpeed(3350, 989, 1978)),
+    ("H20", GpuSpeed(4000, 148, 296)),
+    ("A100", GpuSpeed(2040, 312, 312)),
+    ("RTX PRO 6000", GpuSpeed(1790, 468, 936)),
+    ("L40S", GpuSpeed(864, 362, 733)),
+    ("RTX 5090", GpuSpeed(1790, 210, 419)),
+    ("RTX 4090", GpuSpeed(1008, 165, 330)),
+    ("RTX 3090", GpuSpeed(936, 71, 71)),
+    ("L4", GpuSpeed(300, 121, 242)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedEstimate:
+    """Each pair from the slow to the fast end."""
+
+    decode_tokens_per_s: tuple[float, float]
+    """Of one stream alone, with little in its context."""
+    decode_tokens_per_s_full: tuple[float, float]
+    """Of all running streams together."""
+    streams: int
+    prefill_tokens_per_s: tuple[float, float]
+    time_to_first_token_s: tuple[float, float]
+    """For a prompt of `prompt_tokens` that no cache holds."""
+    prompt_tokens: int
+
+
+def estimate_speed(
+    checkpoint: HubCheckpoint, layout: Layout, streams: int, *, linked_by_nvlink: bool
+) -> SpeedEstimate | None:
+    """None for a GPU whose figures are not known."""
+    gpu = gpu_speed(layout.gpus[0].name)
+    if gpu is None:
+        return None
+    one = _step_s(checkpoint, layout, gpu, 1, linked_by_nvlink)
+    many = _step_s(checkpoint, layout, gpu, streams, linked_by_nvlink)
+    arithmetic = (gpu.bf16_tflops if checkpoint.quantization == "bf16" else gpu.fp8_tflops) * _TFLOPS
+    parallel = layout.settings.parallelism.tp_size
+    limit = arithmetic * parallel / (2 * active_parameters(checkpoint.architecture))
+    slow, fast = (limit * share for share in _PREFILL_SHARES)
+    return SpeedEstimate(
+        decode_tokens_per_s=((1 - _UNCERTAINTY) / one, (1 + _UNCERTAINTY) / one),
+        decode_tokens_per_s_full=(streams / many * _SLOWEST_TOGETHER, streams / many * (1 + _UNCERTAINTY)),
+        streams=streams,
+        prefill_tokens_per_s=(slow, fast),
+        time_to_first_token_s=(_PROMPT_TOKENS / fast, _PROMPT_TOKENS / slow),
+        prompt_tokens=_PROMPT_TOKENS,
+    )
+
+
+def gpu_speed(name: str) -> GpuSpeed | None:
+    return next((speed for known, speed in _GPUS if known in name), None)
+
+
+def _step_s(checkpoint: HubCheckpoint, layout: Layout, gpu: GpuSpeed, streams: int, linked_by_nvlink: bool) -> float:
+    parallelism = layout.settings.parallelism
+    bandwidth = gpu.bandwidth_gb_s * _GB_S * _BANDWIDTH_SHARE
+    weights = bytes_read_per_token(checkpoint.architecture, checkpoint.quantization, streams)
+    cached_tokens = min(layout.fit.max_total_num_tokens, streams * _PROMPT_TOKENS)
+    cache = cached_tokens * kv_bytes_per_token(checkpoint, layout.settings) * parallelism.pp_size
+    layer_s = _LAYER_S_ALONE
+    if parallelism.tp_size > 1:
+        layer_s = _LAYER_S_NVLINK if linked_by_nvlink else _LAYER_S_PCIE
+    return (weights / parallelism.tp_size + cache) / bandwidth + checkpoint.architecture.layers * layer_s

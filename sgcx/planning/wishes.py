@@ -1,0 +1,86 @@
+"""Checks what the user wishes, and turns it into what a layout must give."""
+
+from __future__ import annotations
+
+from sgcx.errors import UserError
+from sgcx.planning.architecture import MlaAttention
+from sgcx.planning.calibration import CalibrationTable
+from sgcx.planning.driver import Release, find_release
+from sgcx.planning.layout import Demand
+from sgcx.planning.plan import Wishes
+from sgcx.planning.profile import HubCheckpoint, Profile
+from sgcx.planning.snapshot import HardwareSnapshot
+
+_RUNNING_REQUESTS = {None: 16, "latency": 8, "throughput": 64}
+_MOST_NODES = 16
+
+
+def check_wishes(hardware: HardwareSnapshot, profile: Profile, wishes: Wishes) -> None:
+    if wishes.context_length is not None and not 1 <= wishes.context_length <= profile.max_context_length:
+        raise UserError(
+            f"context_length {wishes.context_length:,} is outside what {profile.name} can do",
+            hint=f"1 to {profile.max_context_length:,} tokens",
+        )
+    if wishes.concurrency is not None and wishes.concurrency < 1:
+        raise UserError(f"concurrency must be at least 1, not {wishes.concurrency}")
+    if profile.scripted:
+        _check_scripted(profile, wishes)
+        return
+    _check_gpus(hardware, wishes)
+    wanted_variants(profile, wishes)
+    _check_division(profile, wishes)
+    if wishes.sglang_version is not None:
+        find_release(wishes.sglang_version)
+
+
+def wanted_variants(profile: Profile, wishes: Wishes) -> tuple[HubCheckpoint, ...]:
+    variants = tuple(each for each in profile.variants if wishes.variant in (None, each.variant))
+    if not variants:
+        known = ", ".join(each.variant for each in profile.variants)
+        raise UserError(f"{profile.name} has no variant {wishes.variant!r}", hint=f"Variants: {known}")
+    return variants
+
+
+def demand_of(
+    hardware: HardwareSnapshot, profile: Profile, wishes: Wishes, release: Release, calibrations: CalibrationTable
+) -> Demand:
+    return Demand(
+        context_length=wishes.context_length or profile.max_context_length,
+        context_is_fixed=wishes.context_length is not None,
+        sessions=wishes.concurrency or 1,
+        max_running_requests=wishes.concurrency or _RUNNING_REQUESTS[wishes.prefer],
+        uses_all_gpus=wishes.gpus is not None,
+        speculates=wishes.prefer == "latency",
+        dp_size=wishes.dp_size,
+        node_count=wishes.node_count,
+        nodes_have_rdma=any(each.kind in ("infiniband", "roce") and each.is_up for each in hardware.network),
+        sglang_version=release.version,
+        calibrations=calibrations,
+    )
+
+
+def _check_scripted(profile: Profile, wishes: Wishes) -> None:
+    if wishes.accelerator == "cuda":
+        raise UserError(f"{profile.name} runs on the CPU only", hint="Leave out the accelerator")
+    if wishes.variant is not None:
+        raise UserError(f"{profile.name} has no variants", hint="Leave out --variant")
+
+
+def _check_gpus(hardware: HardwareSnapshot, wishes: Wishes) -> None:
+    present = {gpu.index for gpu in hardware.gpus}
+    absent = [str(index) for index in wishes.gpus or () if index not in present]
+    if absent:
+        known = ", ".join(str(index) for index in sorted(present)) or "none"
+        raise UserError(f"No GPU has the index {', '.join(absent)}", hint=f"GPUs of this machine: {known}")
+
+
+def _check_division(profile: Profile, wishes: Wishes) -> None:
+    if not 1 <= wishes.node_count <= _MOST_NODES:
+        raise UserError(f"nodes must be from 1 to {_MOST_NODES}, not {wishes.node_count}")
+    if wishes.dp_size < 1 or wishes.dp_size & (wishes.dp_size - 1):
+        raise UserError(f"dp must be a power of two, not {wishes.dp_size}")
+    latent = any(isinstance(each.architecture.attention, MlaAttention) for each in profile.variants)
+    if wishes.dp_size > 1 and not latent:
+        raise UserError(f"{profile.name} has no latent attention: dp would only copy it", hint="Leave out --dp")
+    if wishes.dp_size > 1 and wishes.node_count > 1:
+        raise UserError("dp and several nodes are not planned for together", hint="Leave out --dp or --nodes")
