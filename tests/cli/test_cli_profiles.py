@@ -14,7 +14,7 @@ def test_the_list_shows_what_can_be_served(sgcx: Sgcx) -> None:
     said = sgcx("profiles", COLUMNS="120")
     assert (said.exit_code, said.stderr) == (0, "")
     lines = said.stdout.splitlines()
-    assert lines[0].split() == ["Name", "Title", "Origin", "Dialect", "Weights", "Context"]
+    assert lines[0].split() == ["Name", "Title", "Origin", "Variants", "Weights", "Context"]
     assert [line.split()[0] for line in lines[1:]] == sorted(path.stem for path in built_in_directory().glob("*.toml"))
     assert sgcx("profiles", "list", COLUMNS="120") == said
 
