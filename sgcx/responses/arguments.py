@@ -8,33 +8,35 @@ left to the last byte, because the client replays it and the prefix cache wants 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-from sgcx.responses.tools import CUSTOM_INPUT, CustomTool
+from sgcx.responses.json_string import well_formed
 from sgcx.responses.wire import JsonObject, JsonValue
 
-_PATCH_BEGIN = "*** Begin Patch"
-_PATCH = re.compile(r"^\*\*\* Begin Patch$.*^\*\*\* End Patch$", re.MULTILINE | re.DOTALL)
+
+def takes_string(name: str, parameters: JsonObject) -> bool:
+    """A string stays as it is there."""
+    types = _types(_declared(name, parameters))
+    return not types or "string" in types
 
 
-def finish_arguments(text: str, parameters: JsonObject | None) -> str:
-    """The complete `arguments` of a function call. Text that is no JSON object, or of no schema, stays verbatim."""
-    if not text.strip():
-        return "{}"
-    decoded = None if parameters is None else _decode(text)
-    if parameters is None or not isinstance(decoded, Mapping):
-        return text
-    mended = _mend_object(decoded, parameters)
-    if mended == decoded and _same_types(mended, decoded) and _is_strict_json(text):
-        return text
-    return _well_formed(json.dumps(mended, ensure_ascii=False))
+def mended_value(name: str, written: str, parameters: JsonObject) -> str | None:
+    """A property's value, complete, as it should be sent; None: not at all."""
+    value = decode(written)
+    if value is None and written != "null":
+        return written
+    mended = _mend_object({name: value}, parameters)
+    if name not in mended:
+        return None
+    if json.dumps(mended[name]) == json.dumps(value) and _is_strict_json(written):
+        return written
+    return well_formed(json.dumps(mended[name], ensure_ascii=False))
 
 
 def finish_object(text: str, parameters: JsonObject) -> JsonObject | None:
     """The arguments decoded; None where they are no JSON object."""
-    decoded = _decode(text)
+    decoded = decode(text)
     return _mend_object(decoded, parameters) if isinstance(decoded, Mapping) else None
 
 
@@ -70,28 +72,7 @@ def _conforms(value: JsonValue, schema: JsonValue) -> bool:
             return False
 
 
-def finish_custom_input(text: str, tool: CustomTool) -> str:
-    """The input of a custom tool, out of the one-property function that stood for it."""
-    decoded = _decode(text)
-    found: str | None = None
-    if isinstance(decoded, Mapping):
-        strings = [value for value in decoded.values() if isinstance(value, str)]
-        wanted = decoded.get(CUSTOM_INPUT)
-        found = wanted if isinstance(wanted, str) else (strings[0] if len(strings) == 1 else None)
-    elif isinstance(decoded, str):
-        found = decoded
-    return _unwrap_patch(text if found is None else _well_formed(found), tool)
-
-
-def _unwrap_patch(text: str, tool: CustomTool) -> str:
-    """A patch out of code fences or a heredoc, where the tool's grammar wants the bare patch."""
-    if _PATCH_BEGIN not in (tool.grammar or "") or text.startswith(_PATCH_BEGIN):
-        return text
-    patch = _PATCH.search(text)
-    return patch.group(0) if patch else text
-
-
-def _decode(text: str) -> JsonValue:
+def decode(text: str) -> JsonValue:
     """None for what is no JSON. Models write line breaks into strings as they are; that much is understood."""
     try:
         decoded: JsonValue = json.loads(text, strict=False)
@@ -108,25 +89,24 @@ def _is_strict_json(text: str) -> bool:
     return True
 
 
-def _well_formed(text: str) -> str:
-    """Half of an escaped surrogate pair decodes to what no UTF-8 can hold."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _mend_object(value: JsonObject, schema: JsonObject) -> dict[str, JsonValue]:
-    properties = schema.get("properties")
-    if not isinstance(properties, Mapping):
-        return dict(value)
     required = schema.get("required")
     required_names = required if isinstance(required, Sequence) else ()
     mended: dict[str, JsonValue] = {}
     for name, entry in value.items():
-        declared = properties.get(name)
-        types = _types(declared) if isinstance(declared, Mapping) else frozenset[str]()
+        declared = _declared(name, schema)
+        types = _types(declared)
         if entry is None and types and "null" not in types and name not in required_names:
             continue
-        mended[name] = _mend(entry, declared, types) if isinstance(declared, Mapping) else entry
+        mended[name] = _mend(entry, declared, types)
     return mended
+
+
+def _declared(name: str, schema: JsonObject) -> JsonObject:
+    """The schema of a property; one that says nothing where there is none."""
+    properties = schema.get("properties")
+    declared = properties.get(name) if isinstance(properties, Mapping) else None
+    return declared if isinstance(declared, Mapping) else {}
 
 
 def _types(schema: JsonObject) -> frozenset[str]:
@@ -155,7 +135,7 @@ def _mend(value: JsonValue, schema: JsonObject, types: frozenset[str]) -> JsonVa
 
 
 def _from_string(value: str, types: frozenset[str]) -> JsonValue:
-    decoded = _decode(value)
+    decoded = decode(value)
     match decoded:
         case bool() if "boolean" in types:
             return decoded
@@ -180,8 +160,3 @@ def _mend_array(value: Sequence[JsonValue], schema: JsonObject, types: frozenset
         return value
     element_types = _types(element_schema)
     return [_mend(element, element_schema, element_types) for element in value]
-
-
-def _same_types(left: JsonValue, right: JsonValue) -> bool:
-    """`1000 == 1000.0` in Python; on the wire they differ."""
-    return json.dumps(left) == json.dumps(right)

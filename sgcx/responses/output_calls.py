@@ -1,6 +1,7 @@
 """Tool calls as output items. The item's type follows the type of the tool that was declared.
 
-What the model writes goes out in one piece when the call is closed: only then can the schema mend it.
+The arguments of functions and the inputs of custom tools go out while they are written, as far as they are certain;
+what a tool of another type holds is one object, and complete when the call is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from sgcx.responses import events
-from sgcx.responses.arguments import declared_only, finish_arguments, finish_custom_input, finish_object, strings
+from sgcx.responses.argument_stream import ArgumentStream
+from sgcx.responses.arguments import declared_only, finish_object, strings
+from sgcx.responses.custom_input import CustomInputStream
 from sgcx.responses.events import Event
 from sgcx.responses.output import ItemStatus
 from sgcx.responses.tool_table import ToolTable
@@ -25,18 +28,18 @@ class CallItem(ABC):
     id: str
     call_id: str
     _pieces: list[str] = field(default_factory=list, init=False)
+    """What is known of the call's content."""
 
     @abstractmethod
     def snapshot(self, status: ItemStatus) -> JsonObject: ...
 
     @abstractmethod
+    def append(self, text: str, output_index: int) -> list[Event]: ...
+
+    @abstractmethod
     def closed(self, output_index: int) -> list[Event]: ...
 
     def opened(self, output_index: int) -> list[Event]:  # noqa: ARG002  (nothing is known yet)
-        return []
-
-    def append(self, text: str, output_index: int) -> list[Event]:  # noqa: ARG002
-        self._pieces.append(text)
         return []
 
     def _text(self) -> str:
@@ -48,6 +51,10 @@ class FunctionCallItem(CallItem):
     name: str
     tool: FunctionTool | None
     """None: the model called a tool that was not declared; the client tells it so."""
+    _arguments: ArgumentStream = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._arguments = ArgumentStream(self.tool.parameters if self.tool else None)
 
     def snapshot(self, status: ItemStatus) -> JsonObject:
         namespace = {"namespace": self.tool.namespace} if self.tool and self.tool.namespace else {}
@@ -57,24 +64,31 @@ class FunctionCallItem(CallItem):
             "call_id": self.call_id,
             "name": self.name,
             **namespace,
-            "arguments": "" if status == "in_progress" else self._arguments(),
+            "arguments": self._text(),
             "status": status,
         }
 
-    def closed(self, output_index: int) -> list[Event]:
-        arguments = self._arguments()
-        return [
-            events.arguments_delta(self.id, output_index, arguments),
-            events.arguments_done(self.id, output_index, self.name, arguments),
-        ]
+    def append(self, text: str, output_index: int) -> list[Event]:
+        return self._send(self._arguments.feed(text), output_index)
 
-    def _arguments(self) -> str:
-        return finish_arguments(self._text(), self.tool.parameters if self.tool else None)
+    def closed(self, output_index: int) -> list[Event]:
+        last = self._send(self._arguments.finish(), output_index)
+        return [*last, events.arguments_done(self.id, output_index, self.name, self._text())]
+
+    def _send(self, piece: str, output_index: int) -> list[Event]:
+        if not piece:
+            return []
+        self._pieces.append(piece)
+        return [events.arguments_delta(self.id, output_index, piece)]
 
 
 @dataclass(slots=True)
 class CustomToolCallItem(CallItem):
     tool: CustomTool
+    _input: CustomInputStream = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._input = CustomInputStream(self.tool)
 
     def snapshot(self, status: ItemStatus) -> JsonObject:
         namespace = {"namespace": self.tool.namespace} if self.tool.namespace else {}
@@ -84,19 +98,22 @@ class CustomToolCallItem(CallItem):
             "call_id": self.call_id,
             "name": self.tool.name,
             **namespace,
-            "input": "" if status == "in_progress" else self._input(),
+            "input": self._text(),
             "status": status,
         }
 
-    def closed(self, output_index: int) -> list[Event]:
-        text = self._input()
-        return [
-            events.custom_input_delta(self.id, output_index, text),
-            events.custom_input_done(self.id, output_index, text),
-        ]
+    def append(self, text: str, output_index: int) -> list[Event]:
+        return self._send(self._input.feed(text), output_index)
 
-    def _input(self) -> str:
-        return finish_custom_input(self._text(), self.tool)
+    def closed(self, output_index: int) -> list[Event]:
+        last = self._send(self._input.finish(), output_index)
+        return [*last, events.custom_input_done(self.id, output_index, self._text())]
+
+    def _send(self, piece: str, output_index: int) -> list[Event]:
+        if not piece:
+            return []
+        self._pieces.append(piece)
+        return [events.custom_input_delta(self.id, output_index, piece)]
 
 
 @dataclass(slots=True)
@@ -104,6 +121,10 @@ class TypedCallItem(CallItem):
     """A call of a tool that is known by its type. What it holds is one object, without deltas of its own."""
 
     tool: TypedTool
+
+    def append(self, text: str, output_index: int) -> list[Event]:  # noqa: ARG002
+        self._pieces.append(text)
+        return []
 
     def closed(self, output_index: int) -> list[Event]:  # noqa: ARG002
         return []

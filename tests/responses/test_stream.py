@@ -71,6 +71,7 @@ SHORT = {
     "response.incomplete": "U",
     "response.failed": "F",
 }
+NOT_WRITTEN = ("response.output_item", "response.content_part", "response.reasoning_summary_part")
 GRAMMAR = re.compile(r"^CP(AK?D+E+I)*(AK?D*)?[TUF]$")
 
 
@@ -142,6 +143,20 @@ def test_the_openai_sdk_accumulates_every_stream_to_what_the_terminal_event_says
         state.handle_event(SDK_EVENT.validate_python(json.loads(json.dumps(event))))
     ids = {event["item"]["id"] for event in emitted if event["type"] == "response.output_item.added"}
     assert ids == {item["id"] for item in emitted[-1]["response"]["output"]}
+
+
+@settings(deadline=None)
+@given(st.lists(block, max_size=5), how_shown)
+def test_deltas_add_up_to_what_done_says(blocks, shown):
+    written, done = {}, {}
+    for event in run(deltas_of(blocks, Finished("stop", USAGE)), **shown):
+        kind, _, step = event["type"].rpartition(".")
+        if step == "delta":
+            written[kind, event["item_id"]] = written.get((kind, event["item_id"]), "") + event["delta"]
+        elif step == "done" and kind not in NOT_WRITTEN:
+            [said] = [event[name] for name in ("text", "arguments", "input") if name in event]
+            done[kind, event["item_id"]] = said
+    assert {key: said for key, said in done.items() if said} == written
 
 
 @settings(deadline=None)
