@@ -19,9 +19,10 @@ from sgcx.http.event_stream import disconnected
 from sgcx.http.ids import new_id
 from sgcx.http.keeping import Turn, open_turn
 from sgcx.http.prompts import Prompts
+from sgcx.http.reading import read_turn
 from sgcx.responses.compaction import History
 from sgcx.responses.output_compaction import compaction_item
-from sgcx.responses.request import ResponsesRequest, parse_request
+from sgcx.responses.request import ResponsesRequest
 from sgcx.responses.stream import usage_object
 from sgcx.responses.wire import JsonObject
 
@@ -46,8 +47,9 @@ def _parse(endpoint: Endpoint, turn: Turn) -> ResponsesRequest:
     if not isinstance(turn.body.get("model"), str):
         raise InvalidRequest("`model` is required: a string", param="model")
     # What it continues may be all that there is to compact.
-    body = {**turn.body, "input": []} if turn.earlier and turn.body.get("input") is None else turn.body
-    return parse_request(body, earlier=turn.earlier, stateful=turn.stateful, seal=endpoint.seal)
+    if turn.earlier and turn.body.get("input") is None:
+        turn.body = {**turn.body, "input": []}
+    return read_turn(endpoint, turn).request
 
 
 async def _unless_the_client_leaves(compacting: Awaitable[Compacted], http_request: Request) -> Compacted | None:

@@ -16,7 +16,8 @@ from sgcx.http.ids import new_id
 from sgcx.http.keeping import Batches, Turn
 from sgcx.http.preparation import prepare
 from sgcx.http.prompts import Prompts
-from sgcx.responses.request import ResponsesRequest, parse_request
+from sgcx.http.reading import read_turn
+from sgcx.responses.request import ResponsesRequest
 from sgcx.responses.stream import ResponseStream
 
 logger = logging.getLogger(__name__)
@@ -41,11 +42,11 @@ class Creation:
 
 async def create_response(endpoint: Endpoint, turn: Turn, connection: HTTPConnection, response_id: str) -> Creation:
     """Raises `InvalidRequest`, and `EngineError` where the engine refuses within the time that a status can wait."""
-    request = parse_request(turn.body, earlier=turn.earlier, stateful=turn.stateful, seal=endpoint.seal)
-    ignored = _told(request.ignored)
+    reading = read_turn(endpoint, turn)
+    ignored = _told(reading.request.ignored)
     if ignored:
         logger.info("request %s: left out %s", response_id, ignored)
-    prepared = await prepare(Prompts(endpoint, endpoint.engine_for(connection), response_id), request)
+    prepared = await prepare(Prompts(endpoint, endpoint.engine_for(connection), response_id), reading)
     request, generation = prepared.request, Generation(prepared.deltas)
     if not request.background:
         await generation.peek(endpoint.peek_s)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import Engine
 from sgcx.responses.prompt import ServedModel
+from sgcx.responses.prompt_memory import PromptMemory
 from sgcx.responses.seal import Seal
 from sgcx.responses.storage import Storage
 
@@ -26,5 +27,6 @@ class Endpoint:
     """None: nothing is kept, and what would need it is refused."""
     seal: Seal | None = None
     """None: nothing is sealed, and no blob opens."""
+    prompt_memory: PromptMemory = field(default_factory=PromptMemory)
     heartbeat_s: float = 10.0
     peek_s: float = 2.0

@@ -11,16 +11,15 @@ from sgcx.http.bodies import read_json
 from sgcx.http.endpoint import Endpoint
 from sgcx.http.ids import new_id
 from sgcx.http.keeping import open_turn
-from sgcx.responses.prompt import build_engine_request
-from sgcx.responses.request import parse_request
+from sgcx.http.prompts import Prompts
+from sgcx.http.reading import read_turn
 
 
 def input_tokens_route(endpoint: Endpoint) -> Route:
     async def count(http_request: Request) -> Response:
         turn = await open_turn(endpoint.storage, await read_json(http_request))
-        request = parse_request(turn.body, earlier=turn.earlier, stateful=turn.stateful, seal=endpoint.seal)
-        job = build_engine_request(request, request_id=new_id("req"), model=endpoint.model, dialect=endpoint.dialect)
-        tokens = await endpoint.engine_for(http_request).count_tokens(job)
+        prompts = Prompts(endpoint, endpoint.engine_for(http_request), new_id("req"))
+        tokens = await prompts.engine.count_tokens(prompts.job(read_turn(endpoint, turn).request))
         return answer_json({"object": "response.input_tokens", "input_tokens": tokens})
 
     return Route("/v1/responses/input_tokens", answering(count), methods=["POST"])

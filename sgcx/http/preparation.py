@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from sgcx.http.compacting import due_history, generate_compacted
 from sgcx.http.prompts import Prompts
+from sgcx.http.reading import Reading
 from sgcx.responses.deltas import EngineDelta
 from sgcx.responses.request import ResponsesRequest
 
 logger = logging.getLogger(__name__)
 
 TRUNCATED_HEADER = "x-sgcx-truncated"
+CACHE_HEADER = "x-sgcx-cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +27,28 @@ class Preparation:
     told: dict[str, str]
 
 
-async def prepare(prompts: Prompts, request: ResponsesRequest) -> Preparation:
+async def prepare(prompts: Prompts, reading: Reading) -> Preparation:
     """Raises `InvalidRequest` and `EngineError`."""
+    request = reading.request
     history = await due_history(prompts, request)
     if history is not None:
-        return Preparation(request, generate_compacted(prompts, request, history), {})
-    told: dict[str, str] = {}
-    if request.truncate:
-        fitted = await prompts.fit(request)
-        if dropped := len(request.input) - len(fitted.input):
-            told[TRUNCATED_HEADER] = f"{dropped} items"
-            logger.info("request %s: left out the %d oldest items", prompts.response_id, dropped)
-        request = fitted
-    return Preparation(request, prompts.answer(request), told)
+        return Preparation(request, generate_compacted(prompts, request, history), _cache(prompts, request, reading))
+    fitted = await prompts.fit(request) if request.truncate else request
+    told = {**_truncation(prompts, len(request.input) - len(fitted.input)), **_cache(prompts, fitted, reading)}
+    return Preparation(fitted, prompts.answer(fitted), told)
+
+
+def _truncation(prompts: Prompts, dropped: int) -> dict[str, str]:
+    if not dropped:
+        return {}
+    logger.info("request %s: left out the %d oldest items", prompts.response_id, dropped)
+    return {TRUNCATED_HEADER: f"{dropped} items"}
+
+
+def _cache(prompts: Prompts, request: ResponsesRequest, reading: Reading) -> dict[str, str]:
+    outlook = prompts.endpoint.prompt_memory.note(request, reading.declared_tools)
+    if outlook is None:
+        return {}
+    told = f"{outlook}; tools kept" if reading.restored else str(outlook)
+    logger.info("request %s: prompt cache %s", prompts.response_id, told)
+    return {CACHE_HEADER: told}

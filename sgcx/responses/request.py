@@ -55,6 +55,7 @@ class ResponsesRequest:
     """Reasoning items carry their content encrypted."""
     top_logprobs: int | None
     """None: no logprobs at all; 0: those of the answer's own tokens."""
+    prompt_cache_key: str | None
     compaction: CompactionWish | None
     truncate: bool
     """Items may go where the prompt does not fit; else that is an error."""
@@ -102,6 +103,7 @@ def parse_request(
         summarize=_summarize(node.get("reasoning")),
         sealed_reasoning=_SEALED_REASONING in included,
         top_logprobs=_top_logprobs(node.get("top_logprobs"), included),
+        prompt_cache_key=node.get("prompt_cache_key").optional_string(),
         compaction=parse_compaction_wish(node.get("context_management"), node.get("input")),
         truncate=_truncate(node.get("truncation")),
         generate=_generate(node),
