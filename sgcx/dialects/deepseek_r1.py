@@ -22,9 +22,9 @@ from typing import Literal, TypeGuard, assert_never
 
 from sgcx.dialects.markers import MARKER_START, find_first, held_back
 from sgcx.dialects.pairing import paired
-from sgcx.dialects.structural_tag import CallMarkup, arguments_format, structural_tag
+from sgcx.dialects.structural_tag import CallMarkup, structural_tag
 from sgcx.dialects.turns import ChatMessages, plain_text
-from sgcx.responses.constraint import CallableTool, Constraint
+from sgcx.responses.constraint import Constraint
 from sgcx.responses.deltas import (
     EngineDelta,
     ReasoningDelta,
@@ -225,13 +225,11 @@ def _called_name(opening: re.Match[str] | None, slot: str) -> str:
 # constraining
 
 
-def _constrained_call(tool: CallableTool) -> JsonObject:
-    return {
-        "type": "tag",
-        "begin": f"{CALL_BEGIN}function{SEPARATOR}{tool.name}\n```json\n",
-        "content": arguments_format(tool.arguments),
-        "end": f"\n```{CALL_END}",
-    }
+def _constrained_call(name: str, arguments: JsonObject) -> JsonObject:
+    begin = f"{CALL_BEGIN}function{SEPARATOR}{name}\n"
+    if arguments["type"] == "any_text":  # the fences are part of the text: the model leaves them out at times
+        return {"type": "tag", "begin": begin, "content": arguments, "end": CALL_END}
+    return {"type": "tag", "begin": f"{begin}```json\n", "content": arguments, "end": f"\n```{CALL_END}"}
 
 
 _CALL_MARKUP = CallMarkup(

@@ -18,9 +18,9 @@ from typing import Literal, assert_never
 
 from sgcx.dialects.markers import MARKER_START, find_first, held_back
 from sgcx.dialects.pairing import paired
-from sgcx.dialects.structural_tag import CallMarkup, arguments_format, structural_tag
+from sgcx.dialects.structural_tag import CallMarkup, structural_tag
 from sgcx.dialects.turns import ChatMessages, plain_text
-from sgcx.responses.constraint import CallableTool, Constraint
+from sgcx.responses.constraint import Constraint
 from sgcx.responses.deltas import (
     EngineDelta,
     ReasoningDelta,
@@ -192,11 +192,11 @@ def tool_name(call_id: str) -> str:
 # constraining
 
 
-def _constrained_call(tool: CallableTool) -> JsonObject:
+def _constrained_call(name: str, arguments: JsonObject) -> JsonObject:
     index: JsonObject = {"type": "regex", "pattern": "[0-9]{1,6}"}
     arguments_begin: JsonObject = {"type": "const_string", "value": ARGUMENTS_BEGIN}
-    content: JsonObject = {"type": "sequence", "elements": [index, arguments_begin, arguments_format(tool.arguments)]}
-    return {"type": "tag", "begin": f"{CALL_BEGIN}{_CALL_PREFIX}{tool.name}:", "content": content, "end": CALL_END}
+    content: JsonObject = {"type": "sequence", "elements": [index, arguments_begin, arguments]}
+    return {"type": "tag", "begin": f"{CALL_BEGIN}{_CALL_PREFIX}{name}:", "content": content, "end": CALL_END}
 
 
 _CALL_MARKUP = CallMarkup(

@@ -9,19 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
-from sgcx.responses.constraint import AnyObject, Arguments, CallableTool, Constraint, GrammarObject, SchemaObject
+from sgcx.responses.constraint import AnyObject, Arguments, Constraint, GrammarObject, SchemaObject
 from sgcx.responses.wire import JsonObject
+
+_ANY_TEXT: JsonObject = {"type": "any_text"}
 
 
 class _Call(Protocol):
-    def __call__(self, tool: CallableTool, /) -> JsonObject: ...
+    def __call__(self, name: str, arguments: JsonObject, /) -> JsonObject: ...
 
 
 @dataclass(frozen=True, slots=True)
 class CallMarkup:
     """How a model writes calls: `section_begin call (separator call)* section_end`.
 
-    `call_begin` opens every call; `call` is the format of one call, a tag that begins with it.
+    `call_begin` opens every call; `call` makes the tag of one call from the tool's name and its arguments' format.
     """
 
     section_begin: str
@@ -35,10 +37,11 @@ def structural_tag(constraint: Constraint, markup: CallMarkup) -> JsonObject:
     return {"type": "structural_tag", "format": _format(constraint, markup)}
 
 
-def arguments_format(arguments: Arguments) -> JsonObject:
+def _arguments(arguments: Arguments, *, forced: bool) -> JsonObject:
     match arguments:
         case AnyObject():
-            return {"type": "json_schema", "json_schema": {"type": "object"}}
+            # Where the model calls of its own accord, arguments of which nothing is promised cost nothing.
+            return {"type": "json_schema", "json_schema": {"type": "object"}} if forced else _ANY_TEXT
         case SchemaObject(schema):
             return {"type": "json_schema", "json_schema": schema}
         case GrammarObject(ebnf):
@@ -66,7 +69,9 @@ def _format(constraint: Constraint, markup: CallMarkup) -> JsonObject:
 def _section(constraint: Constraint, markup: CallMarkup) -> JsonObject:
     calls: JsonObject = {
         "type": "tags_with_separator",
-        "tags": [markup.call(tool) for tool in constraint.tools],
+        "tags": [
+            markup.call(tool.name, _arguments(tool.arguments, forced=constraint.must_call)) for tool in constraint.tools
+        ],
         "separator": markup.separator,
         "at_least_one": True,
         "stop_after_first": constraint.max_calls == 1,

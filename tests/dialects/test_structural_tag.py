@@ -75,11 +75,11 @@ PICK, BAD_PICK, FREE = ("pick", '{"n": 1}'), ("pick", '{"n": "1"}'), ("free", '{
 CASES = {
     "strict tools bind their arguments and nothing else": (
         {},
-        ["text", [PICK], "text", [FREE, PICK], [patch(GOOD_PATCH)]],
-        [[BAD_PICK], [("free", "[]")], [("unknown", "{}")], [patch(BAD_PATCH)], [patch("")], [FREE, BAD_PICK]],
+        ["text", [PICK], [FREE, PICK], [("free", "{cut")], [patch(GOOD_PATCH)]],
+        [[BAD_PICK], [("unknown", "{}")], [patch(BAD_PATCH)], [patch("")], [FREE, BAD_PICK]],
     ),
     "none": ({"tool_choice": "none"}, ["text", "text with { and ```"], [[FREE]]),
-    "required": ({"tool_choice": "required"}, [[FREE], [PICK, FREE]], ["text", [], [BAD_PICK]]),
+    "required": ({"tool_choice": "required"}, [[FREE], [PICK, FREE]], ["text", [], [BAD_PICK], [("free", "[]")]]),
     "a named tool is called exactly once": (
         {"tool_choice": {"type": "custom", "name": "apply_patch"}},
         [[patch(GOOD_PATCH)]],
