@@ -11,7 +11,7 @@ from time import time
 from starlette.requests import HTTPConnection
 
 from sgcx.http.endpoint import Endpoint
-from sgcx.http.event_stream import Generation, events
+from sgcx.http.generation import Generation, events
 from sgcx.http.ids import new_id
 from sgcx.http.keeping import Batches, Turn
 from sgcx.http.preparation import prepare

@@ -1,8 +1,10 @@
-"""The one place where an error becomes an HTTP answer: OpenAI's envelope, string codes, a request id."""
+"""The one place where an error becomes an answer: OpenAI's envelope, string codes, a request id."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import orjson
@@ -19,19 +21,45 @@ _STATUSES = {"model_not_found": HTTPStatus.NOT_FOUND, UNSUPPORTED_ENCODING: HTTP
 """All other codes of `InvalidRequest` are 400."""
 
 
-def error_response(error: Exception, *, request_id: str) -> Response:
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error as a client may see it, whatever carries it there."""
+
+    status: int
+    message: str
+    code: str | None
+    param: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def shown(self, request_id: str) -> JsonObject:
+        """OpenAI's error object."""
+        kind = "invalid_request_error" if self.status < 500 and self.status != 429 else "server_error"
+        return {
+            "message": self.message,
+            "type": kind,
+            "param": self.param,
+            "code": self.code,
+            "request_id": request_id,
+        }
+
+
+def problem_of(error: Exception, *, request_id: str) -> Problem:
     """Unexpected exceptions go to the log with their traceback; the client learns the request id only."""
     match error:
         case InvalidRequest():
             status = _STATUSES.get(error.code, HTTPStatus.BAD_REQUEST)
-            return envelope(status, error.message, code=error.code, param=error.param, request_id=request_id)
+            return Problem(status, error.message, error.code, error.param)
         case EngineError():
             headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-            return envelope(error.status, error.message, code=error.code, request_id=request_id, headers=headers)
+            return Problem(error.status, error.message, error.code, headers=headers)
         case _:
             logger.error("request %s failed", request_id, exc_info=error)
             message = f"Internal error; the server's log has the details under {request_id}"
-            return envelope(500, message, code="server_error", request_id=request_id)
+            return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, message, "server_error")
+
+
+def error_response(error: Exception, *, request_id: str) -> Response:
+    return _response(problem_of(error, request_id=request_id), request_id)
 
 
 def envelope(
@@ -43,11 +71,13 @@ def envelope(
     request_id: str,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    kind = "invalid_request_error" if status < 500 and status != 429 else "server_error"
-    error: JsonObject = {"message": message, "type": kind, "param": param, "code": code, "request_id": request_id}
+    return _response(Problem(status, message, code, param, headers or {}), request_id)
+
+
+def _response(problem: Problem, request_id: str) -> Response:
     return Response(
-        orjson.dumps({"error": error}),
-        status_code=status,
+        orjson.dumps({"error": problem.shown(request_id)}),
+        status_code=problem.status,
         media_type=JSON,
-        headers={"x-request-id": request_id, **(headers or {})},
+        headers={"x-request-id": request_id, **problem.headers},
     )

@@ -1,101 +1,119 @@
-"""Runs one generation and writes its events to the client.
+"""Writes the events of one response to its client.
 
-`Generation.peek` decides between an HTTP error and a stream: it waits for the engine's first delta, so that a
-refusal still has its status, but not for ever, since clients give up on a silent socket. `EventStream` then
-owns the socket: events as they come, a heartbeat where the engine is silent, an abort as soon as the client is
-gone, and exactly one terminal event in every other case.
+`EventPump` knows no transport: events as they come, a heartbeat where the engine is silent, an abort as soon as the
+client is gone. `EventStream` is the pump over HTTP, as server-sent events. `terminal_event` is for a client that
+wants the whole response and none of its events.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 
 from starlette.types import Receive, Scope, Send
 
-from sgcx.errors import EngineError
 from sgcx.responses import sse
-from sgcx.responses.deltas import EngineDelta, Failed
 from sgcx.responses.events import Event
 from sgcx.responses.stream import ResponseStream
 
-logger = logging.getLogger(__name__)
+Write = Callable[[list[Event]], Awaitable[None]]
+"""Puts events on the wire. It waits while the client reads slowly, and raises `OSError` where the client is gone."""
 
 
-class Generation:
-    """A running engine request. Iterate it once; closing it aborts what still runs."""
+class EventPump:
+    """`heartbeat_s`: the longest silence towards the client."""
 
-    refusal: EngineError | None = None
-    """What the engine raised after `peek`, for an answer whose status is still open."""
+    def __init__(
+        self, batches: AsyncGenerator[list[Event], None], stream: ResponseStream, write: Write, *, heartbeat_s: float
+    ) -> None:
+        self._batches = batches
+        self._stream = stream
+        self._put = write
+        self._heartbeat_s = heartbeat_s
+        self._writing = asyncio.Lock()
+        self._wrote_at = 0.0
 
-    def __init__(self, deltas: AsyncGenerator[EngineDelta, None]) -> None:
-        self._deltas = deltas
-        self._first = asyncio.ensure_future(anext(deltas, None))
+    async def run(self, gone: Coroutine[object, object, None] | None = None) -> bool:
+        """True: all is written. False: the client has left, as `gone` tells by ending.
 
-    async def peek(self, timeout_s: float) -> None:
-        """Raises what the engine raises within `timeout_s`; after that, errors belong into the stream."""
+        However this ends, by cancellation too, the generation has ended with it.
+        """
+        # A generator that never started would not clean up when it is closed, so it starts before anything can fail.
+        first = await anext(self._batches)
+        writer = asyncio.ensure_future(self._write_all(first))
+        others = [asyncio.ensure_future(task) for task in (self._heartbeats(), gone) if task is not None]
         try:
-            await asyncio.wait({self._first}, timeout=timeout_s)
-            if self._first.done():
-                self._first.result()
-        except BaseException:
-            await self.close()
-            raise
+            await asyncio.wait([writer, *others], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (writer, *others):
+                task.cancel()
+            await asyncio.gather(writer, *others, return_exceptions=True)
+            await self._batches.aclose()
+        if writer.cancelled() or isinstance(writer.exception(), OSError):
+            return False
+        writer.result()
+        return True
 
-    async def __aiter__(self) -> AsyncIterator[EngineDelta]:
-        delta = await self._first
-        while delta is not None:
-            yield delta
-            delta = await anext(self._deltas, None)
+    async def _write_all(self, first: list[Event]) -> None:
+        await self._write(first)
+        async for batch in self._batches:
+            if batch:
+                await self._write(batch)
 
-    async def close(self) -> None:
-        self._first.cancel()
-        await asyncio.wait({self._first})
-        if not self._first.cancelled():
-            self._first.exception()  # heard by whoever iterates; here it only must not go unretrieved
-        await self._deltas.aclose()
+    async def _write(self, batch: list[Event]) -> None:
+        async with self._writing:
+            await self._put(batch)
+            self._wrote_at = asyncio.get_running_loop().time()
 
-
-async def events(
-    generation: Generation, stream: ResponseStream, *, request_id: str
-) -> AsyncGenerator[list[Event], None]:
-    """The events of one response in the order they happen, ending with exactly one terminal event."""
-    try:
-        yield stream.start()
-        async for delta in generation:
-            yield stream.feed(delta)
-    except EngineError as error:
-        generation.refusal = error
-        yield _failure(stream, error.code or "server_error", error.message)
-    except Exception:
-        logger.exception("request %s failed while streaming", request_id)
-        yield _failure(stream, "server_error", f"Internal error; the server's log has the details under {request_id}")
-    else:
-        yield _failure(stream, "server_error", "The engine ended without a result")
-    finally:
-        await generation.close()
-        _log_end(stream, request_id)
+    async def _heartbeats(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._wrote_at = loop.time()
+        while True:
+            silent_s = loop.time() - self._wrote_at
+            if silent_s < self._heartbeat_s:
+                await asyncio.sleep(self._heartbeat_s - silent_s)
+                continue
+            # While a write waits, the client is not starving; and a beat numbered now would overtake it.
+            if self._stream.state == "streaming" and not self._writing.locked():
+                async with self._writing:
+                    await self._put([self._stream.heartbeat()])
+            self._wrote_at = loop.time()
 
 
-def _log_end(stream: ResponseStream, request_id: str) -> None:
-    usage = stream.usage
-    if usage is None:
-        logger.info("%s ended as %s", request_id, stream.status)
-        return
-    logger.info(
-        "%s ended as %s: input_tokens=%d cached_tokens=%d output_tokens=%d reasoning_tokens=%d",
-        request_id,
-        stream.status,
-        usage.input_tokens,
-        usage.cached_tokens,
-        usage.output_tokens,
-        usage.reasoning_tokens,
-    )
+class EventStream:
+    """An ASGI response."""
 
+    def __init__(
+        self,
+        batches: AsyncGenerator[list[Event], None],
+        stream: ResponseStream,
+        *,
+        heartbeat_s: float,
+        headers: Mapping[str, str],
+    ) -> None:
+        self._batches = batches
+        self._stream = stream
+        self._heartbeat_s = heartbeat_s
+        self._headers = [
+            (b"content-type", b"text/event-stream"),
+            (b"cache-control", b"no-store"),
+            *((name.encode(), value.encode()) for name, value in headers.items()),
+        ]
 
-def _failure(stream: ResponseStream, code: str, message: str) -> list[Event]:
-    return stream.feed(Failed(code, message)) if stream.state == "streaming" else []
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def write(batch: list[Event]) -> None:
+            nonlocal started
+            if not started:
+                started = True
+                await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+            body = b"".join(map(sse.encode, batch))
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+
+        pump = EventPump(self._batches, self._stream, write, heartbeat_s=self._heartbeat_s)
+        if await pump.run(disconnected(receive)):
+            await send({"type": "http.response.body", "body": sse.DONE, "more_body": False})
 
 
 async def terminal_event(batches: AsyncGenerator[list[Event], None], receive: Receive) -> Event | None:
@@ -118,80 +136,6 @@ async def _last(batches: AsyncGenerator[list[Event], None]) -> Event | None:
     async for batch in batches:
         last = batch[-1] if batch else last
     return last
-
-
-class EventStream:
-    """An ASGI response. `heartbeat_s`: the longest silence towards the client."""
-
-    def __init__(
-        self,
-        batches: AsyncGenerator[list[Event], None],
-        stream: ResponseStream,
-        *,
-        heartbeat_s: float,
-        headers: Mapping[str, str],
-    ) -> None:
-        self._batches = batches
-        self._stream = stream
-        self._heartbeat_s = heartbeat_s
-        self._headers = [
-            (b"content-type", b"text/event-stream"),
-            (b"cache-control", b"no-store"),
-            *((name.encode(), value.encode()) for name, value in headers.items()),
-        ]
-        self._writing = asyncio.Lock()
-        self._wrote_at = 0.0
-
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        tasks: list[asyncio.Task[None]] = []
-        # A generator that never started would not clean up when it is closed, so it starts before anything can fail.
-        first = await anext(self._batches)
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": self._headers})
-            writer = asyncio.ensure_future(self._write_events(first, send))
-            tasks = [
-                writer,
-                asyncio.ensure_future(disconnected(receive)),
-                asyncio.ensure_future(self._heartbeats(send)),
-            ]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._batches.aclose()
-        if not writer.cancelled() and (error := writer.exception()) is not None and not isinstance(error, OSError):
-            raise error
-
-    async def _write_events(self, first: list[Event], send: Send) -> None:
-        await self._write(first, send)
-        async for batch in self._batches:
-            await self._write(batch, send)
-        await send({"type": "http.response.body", "body": sse.DONE, "more_body": False})
-
-    async def _write(self, batch: list[Event], send: Send) -> None:
-        if batch:
-            async with self._writing:
-                await send(_body(b"".join(map(sse.encode, batch))))
-                self._wrote_at = asyncio.get_running_loop().time()
-
-    async def _heartbeats(self, send: Send) -> None:
-        loop = asyncio.get_running_loop()
-        self._wrote_at = loop.time()
-        while True:
-            silent_s = loop.time() - self._wrote_at
-            if silent_s < self._heartbeat_s:
-                await asyncio.sleep(self._heartbeat_s - silent_s)
-                continue
-            # While a write waits, the client is not starving; and a beat numbered now would overtake it.
-            if self._stream.state == "streaming" and not self._writing.locked():
-                async with self._writing:
-                    await send(_body(sse.encode(self._stream.heartbeat())))
-            self._wrote_at = loop.time()
-
-
-def _body(data: bytes) -> dict[str, object]:
-    return {"type": "http.response.body", "body": data, "more_body": True}
 
 
 async def disconnected(receive: Receive) -> None:

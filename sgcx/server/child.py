@@ -6,6 +6,7 @@ is in `main`.
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 import sys
@@ -15,6 +16,7 @@ from typing import Protocol
 from sgcx.errors import SgcxError, UserError
 from sgcx.http.authentication import RequireApiKey
 from sgcx.http.local_only import LocalOnly
+from sgcx.http.websocket import WEBSOCKET_OPTIONS
 from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig, load_child_config
 from sgcx.server.log_rotation import LogRotator
 from sgcx.server.records import announce_child
@@ -53,6 +55,7 @@ def _serve(config: ChildConfig) -> None:
     server_args = prepare_server_args(list(config.sglang_argv))
     key = None if config.api_key_path is None else _Secret(Path(config.api_key_path).read_text().strip())
     guard(server_args, key)
+    _open_websockets()
     try:
         run_server(server_args)
     finally:
@@ -68,6 +71,13 @@ def _check_mounted(app: object) -> None:
             "The Responses endpoint is not mounted: this SGLang lacks the mount-point patch",
             hint="`sgcx up` starts it with one that has it",
         )
+
+
+def _open_websockets() -> None:
+    """SGLang starts uvicorn without a word about WebSockets, which leaves them at 16 MiB a message."""
+    import uvicorn
+
+    uvicorn.run = functools.partial(uvicorn.run, **WEBSOCKET_OPTIONS)
 
 
 class GuardedArgs(Protocol):

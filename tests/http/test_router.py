@@ -206,8 +206,7 @@ def test_a_generation_is_aborted_even_if_the_first_write_fails():
     async def request():
         scope = {"type": "http", "method": "POST", "path": "/v1/responses", "headers": [], "query_string": b""}
         app = Starlette(routes=create_router(endpoint).routes)
-        with pytest.raises(OSError, match="gone"):
-            await app({**scope, "app": app}, receive, send)
+        await app({**scope, "app": app}, receive, send)
 
     asyncio.run(request())
     assert engine.closed.is_set()

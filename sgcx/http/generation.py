@@ -1,0 +1,93 @@
+"""Runs one generation: its deltas as the events of a response.
+
+`Generation.peek` decides between an error with a status and a stream: it waits for the engine's first delta, so that
+a refusal still has its status, but not for ever, since clients give up on a silent socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from sgcx.errors import EngineError
+from sgcx.responses.deltas import EngineDelta, Failed
+from sgcx.responses.events import Event
+from sgcx.responses.stream import ResponseStream
+
+logger = logging.getLogger(__name__)
+
+
+class Generation:
+    """A running engine request. Iterate it once; closing it aborts what still runs."""
+
+    refusal: EngineError | None = None
+    """What the engine raised after `peek`, for an answer whose status is still open."""
+
+    def __init__(self, deltas: AsyncGenerator[EngineDelta, None]) -> None:
+        self._deltas = deltas
+        self._first = asyncio.ensure_future(anext(deltas, None))
+
+    async def peek(self, timeout_s: float) -> None:
+        """Raises what the engine raises within `timeout_s`; after that, errors belong into the stream."""
+        try:
+            await asyncio.wait({self._first}, timeout=timeout_s)
+            if self._first.done():
+                self._first.result()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def __aiter__(self) -> AsyncIterator[EngineDelta]:
+        delta = await self._first
+        while delta is not None:
+            yield delta
+            delta = await anext(self._deltas, None)
+
+    async def close(self) -> None:
+        self._first.cancel()
+        await asyncio.wait({self._first})
+        if not self._first.cancelled():
+            self._first.exception()  # heard by whoever iterates; here it only must not go unretrieved
+        await self._deltas.aclose()
+
+
+async def events(
+    generation: Generation, stream: ResponseStream, *, request_id: str
+) -> AsyncGenerator[list[Event], None]:
+    """The events of one response in the order they happen, ending with exactly one terminal event."""
+    try:
+        yield stream.start()
+        async for delta in generation:
+            yield stream.feed(delta)
+    except EngineError as error:
+        generation.refusal = error
+        yield _failure(stream, error.code or "server_error", error.message)
+    except Exception:
+        logger.exception("request %s failed while streaming", request_id)
+        yield _failure(stream, "server_error", f"Internal error; the server's log has the details under {request_id}")
+    else:
+        yield _failure(stream, "server_error", "The engine ended without a result")
+    finally:
+        await generation.close()
+        _log_end(stream, request_id)
+
+
+def _log_end(stream: ResponseStream, request_id: str) -> None:
+    usage = stream.usage
+    if usage is None:
+        logger.info("%s ended as %s", request_id, stream.status)
+        return
+    logger.info(
+        "%s ended as %s: input_tokens=%d cached_tokens=%d output_tokens=%d reasoning_tokens=%d",
+        request_id,
+        stream.status,
+        usage.input_tokens,
+        usage.cached_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+    )
+
+
+def _failure(stream: ResponseStream, code: str, message: str) -> list[Event]:
+    return stream.feed(Failed(code, message)) if stream.state == "streaming" else []
