@@ -30,3 +30,5 @@ class Endpoint:
     prompt_memory: PromptMemory = field(default_factory=PromptMemory)
     heartbeat_s: float = 10.0
     peek_s: float = 2.0
+    connection_limit_s: float = 3600.0
+    """How long a WebSocket connection may take new requests."""

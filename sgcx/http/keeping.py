@@ -23,6 +23,7 @@ from sgcx.responses.history import (
     with_references,
 )
 from sgcx.responses.parsing import Node, body_node
+from sgcx.responses.recent import RecentResponses
 from sgcx.responses.replay import condense, is_terminal
 from sgcx.responses.storage import Storage, StoredResponse
 from sgcx.responses.wire import JsonObject, JsonValue
@@ -84,9 +85,7 @@ class Turn:
             logger.exception("response %s could not be kept", response["id"])
 
 
-async def open_turn(
-    storage: Storage | None, decoded: object, remembered: Mapping[str, StoredResponse] | None = None
-) -> Turn:
+async def open_turn(storage: Storage | None, decoded: object, remembered: RecentResponses | None = None) -> Turn:
     """Raises `InvalidRequest` where the request continues something that is not here.
 
     `remembered`: what the client's connection can continue besides what is stored; None over HTTP.
@@ -95,7 +94,7 @@ async def open_turn(
     body = node.as_object()
     if storage is None and remembered is None:
         return Turn(body)
-    earlier, conversation_id = await _earlier(storage, remembered or {}, node)
+    earlier, conversation_id = await _earlier(storage, remembered, node)
     require_calls(earlier, node)
     keeps = storage is not None and node.get("store").boolean(True)
     return Turn(
@@ -108,14 +107,15 @@ async def open_turn(
 
 
 async def _earlier(
-    storage: Storage | None, remembered: Mapping[str, StoredResponse], node: Node
+    storage: Storage | None, remembered: RecentResponses | None, node: Node
 ) -> tuple[tuple[JsonObject, ...], str | None]:
     previous_id = node.get("previous_response_id").optional_string()
     conversation_id = _conversation_id(node.get("conversation"))
     if previous_id is not None and conversation_id is not None:
         raise InvalidRequest("`previous_response_id` and `conversation` exclude each other", param="conversation")
     if previous_id is not None:
-        return earlier_items(remembered.get(previous_id) or await _previous(storage, previous_id)), None
+        recent = None if remembered is None else remembered.get(previous_id)
+        return earlier_items(recent or await _previous(storage, previous_id)), None
     if conversation_id is not None and storage is not None:
         return earlier_items(None, await _conversation(storage, conversation_id)), conversation_id
     return (), None

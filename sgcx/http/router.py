@@ -22,6 +22,7 @@ from sgcx.http.input_tokens import input_tokens_route
 from sgcx.http.keeping import Turn, open_turn
 from sgcx.http.models import model_routes
 from sgcx.http.stored import create_stored_routes
+from sgcx.http.websocket import websocket_route
 from sgcx.responses.wire import JsonValue
 
 IGNORED_HEADER = "x-sgcx-ignored"
@@ -37,6 +38,7 @@ def create_router(endpoint: Endpoint) -> Router:
             Route("/v1/responses", _exists, methods=["HEAD"]),
             input_tokens_route(endpoint),
             compact_route(endpoint),
+            websocket_route(endpoint),
             *model_routes(endpoint),
             *_stored_routes(endpoint, runs),
         ]
