@@ -6,12 +6,10 @@ import hmac
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sgcx.http.errors import envelope
+from sgcx.http.errors import envelope, refuse
 
 OPEN_PATHS = ("/health", "/health_generate", "/ping")
 """Probes carry no key: they tell that the server lives, nothing else."""
-
-_POLICY_VIOLATION = 1008
 
 
 class RequireApiKey:
@@ -23,9 +21,6 @@ class RequireApiKey:
         if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS or self._accepts(scope):
             await self._app(scope, receive, send)
             return
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
-            return
         refusal = envelope(
             401,
             "Missing or wrong API key: send `Authorization: Bearer KEY` with the key that `sgcx up` stored",
@@ -33,7 +28,7 @@ class RequireApiKey:
             request_id="none",
             headers={"WWW-Authenticate": "Bearer"},
         )
-        await refusal(scope, receive, send)
+        await refuse(refusal, scope, receive, send)
 
     def _accepts(self, scope: Scope) -> bool:
         for name, value in scope["headers"]:

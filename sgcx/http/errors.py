@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from sgcx.errors import EngineError, InvalidRequest
 from sgcx.http.bodies import UNSUPPORTED_ENCODING
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 JSON = "application/json"
 _STATUSES = {"model_not_found": HTTPStatus.NOT_FOUND, UNSUPPORTED_ENCODING: HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
 """All other codes of `InvalidRequest` are 400."""
+_POLICY_VIOLATION = 1008
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +83,11 @@ def _response(problem: Problem, request_id: str) -> Response:
         media_type=JSON,
         headers={"x-request-id": request_id, **problem.headers},
     )
+
+
+async def refuse(refusal: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends `refusal`, in place of a WebSocket too, where the server can; a WebSocket is closed unheard otherwise."""
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+    else:
+        await refusal(scope, receive, send)

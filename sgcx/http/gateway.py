@@ -20,6 +20,7 @@ from sgcx.http.endpoint import Endpoint
 from sgcx.http.errors import JSON
 from sgcx.http.local_only import LocalOnly
 from sgcx.http.router import create_router
+from sgcx.http.websocket import WEBSOCKET_OPTIONS
 
 KEEP_ALIVE_S = 75
 """Longer than clients keep idle connections, so that none finds its connection closed under a request."""
@@ -70,6 +71,7 @@ def serve(app: Starlette, *, host: str, port: int, on_ready: Callable[[], None])
         log_level=logging.WARNING,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=_SHUTDOWN_S,
+        **WEBSOCKET_OPTIONS,
     )
     _Server(config, on_ready).run()
 

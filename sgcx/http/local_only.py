@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sgcx.http.errors import envelope
+from sgcx.http.errors import envelope, refuse
 
 
 class LocalOnly:
@@ -28,16 +28,11 @@ class LocalOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or (refused := self._refused(scope)) is None:
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": refused})
-        else:
-            answer = envelope(
-                403,
-                f"This server asks for no key, so it does not answer {refused}",
-                code="forbidden",
-                request_id="none",
-            )
-            await answer(scope, receive, send)
+            return
+        refusal = envelope(
+            403, f"This server asks for no key, so it does not answer {refused}", code="forbidden", request_id="none"
+        )
+        await refuse(refusal, scope, receive, send)
 
     def _refused(self, scope: Scope) -> str | None:
         """What is wrong with a request, in words; None for one that may pass."""

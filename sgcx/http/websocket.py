@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from typing import TypedDict
 
 import orjson
 from starlette.routing import WebSocketRoute
@@ -29,16 +30,22 @@ from sgcx.responses.wire import JsonObject
 
 logger = logging.getLogger(__name__)
 
-SERVER_OPTIONS: dict[str, object] = {
-    # uvicorn 0.44 would take the implementation that websockets has deprecated.
-    "ws": "websockets-sansio",
+
+class WebSocketOptions(TypedDict):
+    """What uvicorn has to know about these connections, as it calls it."""
+
+    ws_max_size: int
+    ws_per_message_deflate: bool
+    ws_ping_timeout: float | None
+
+
+WEBSOCKET_OPTIONS: WebSocketOptions = {
     "ws_max_size": MAX_BODY_BYTES,
     # Events are small and many: compressing each costs more than it saves.
     "ws_per_message_deflate": False,
-    # Clients that run a tool for minutes may not read meanwhile; their silence is no sign that they are gone.
+    # A client that runs a tool for minutes may not read meanwhile: its silence is no sign that it is gone.
     "ws_ping_timeout": None,
 }
-"""What uvicorn has to know about these connections."""
 
 _MAX_WAITING_MESSAGES = 16
 _TRY_AGAIN_LATER = 1013
