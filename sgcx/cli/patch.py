@@ -30,11 +30,17 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="patch")
 
 
-def list_all(json: Json = False) -> None:
+def list_all(
+    json: Json = False,
+    as_page: Annotated[bool, typer.Option("--markdown", help="As the page docs/patches.md.")] = False,
+) -> None:
     """Explain each patch: what it is for, which file it changes, when it is no longer needed."""
     from sgcx.cli import render
-    from sgcx.workflows.patches import list_patches
+    from sgcx.workflows.patches import list_patches, patches_page
 
+    if as_page:
+        typer.echo(patches_page(), nl=False)
+        return
     patches = list_patches()
     if json:
         keys = ("name", "sglang_version", "purpose", "file", "where", "upstream", "pristine_sha256", "patched_sha256")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from sgcx.engines.patches.document import markdown
 from sgcx.engines.patches.installation import SglangInstallation
 from sgcx.engines.patches.patching import PatchStatus, apply, export, revert, status
 from sgcx.engines.patches.registry import PATCHES, Patch, patches_for
@@ -20,6 +21,11 @@ from sgcx.server.environment import EngineDirectory, find_spec
 
 def list_patches() -> tuple[Patch, ...]:
     return PATCHES
+
+
+def patches_page() -> str:
+    """docs/patches.md."""
+    return markdown(PATCHES)
 
 
 def find_installation(location: Path) -> SglangInstallation:

@@ -126,6 +126,14 @@ def test_the_list_for_a_program(sgcx: Sgcx) -> None:
     assert [patch["name"] for patch in said] == [patch.name for patch in PATCHES]
 
 
+def test_the_page_is_the_registrys(sgcx: Sgcx) -> None:
+    page = Path(__file__).parents[2] / "docs" / "patches.md"
+    current = page.read_text(encoding="utf-8")
+    assert sgcx("patch", "list", "--markdown").stdout == current, "sgcx patch list --markdown > docs/patches.md"
+    for patch in PATCHES:
+        assert f"\n{patch.reason}\n" in current
+
+
 def test_export_writes_the_plain_diffs(sgcx: Sgcx, home: Path) -> None:
     assert sgcx("patch", "export", "out") == snapshot(
         Said(

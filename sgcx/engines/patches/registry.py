@@ -36,6 +36,12 @@ class Patch:
         resource = files(__package__) / self.sglang_version / f"{self.name}.patch"
         return resource.read_text(encoding="utf-8")
 
+    @property
+    def reason(self) -> str:
+        """What goes wrong without it: the prose before the diff."""
+        _licence, reason, _diff = self.text.split("\n\n", 2)
+        return reason
+
     @cached_property
     def edits(self) -> tuple[Edit, ...]:
         return parse_unified_diff(self.text)
