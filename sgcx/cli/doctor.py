@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgcx.cli.options import Json
+from sgcx.cli.options import Json, Yes
 
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from sgcx.paths import Paths
     from sgcx.workflows.checks import Check, Status
     from sgcx.workflows.doctor import Report
 
@@ -21,6 +22,9 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     summary: Annotated[bool, typer.Option("--summary", help="Only one line for each check, and the counts.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 on a warning, too.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Offer to mend what is safe to mend.")] = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Examine machine, engines, servers and Codex. Exit code 1 when something failed; a warning is no failure."""
@@ -30,13 +34,38 @@ def doctor(
     from sgcx.paths import Paths
     from sgcx.workflows.doctor import examine
 
-    report = examine(Paths.from_environment(), os.environ)
+    paths = Paths.from_environment()
+    report = examine(paths, os.environ)
+    if fix and _mend(report, paths, yes=yes):
+        report = examine(paths, os.environ)
     if json:
         render.print_json(_document(report))
     else:
         _print(report, summary=summary)
-    if report.failed:
+    if report.failed(strict=strict):
         raise typer.Exit(1)
+
+
+def _mend(report: Report, paths: Paths, *, yes: bool) -> bool:
+    """Whether anything was changed. One that cannot be mended stops no other."""
+    from sgcx.cli import render
+    from sgcx.cli.prompts import confirm
+    from sgcx.errors import SgcxError
+    from sgcx.workflows.fixes import apply_fix
+
+    fixes = [check.fix for check in report.checks if check.fix is not None]
+    if not fixes:
+        render.note("There is nothing that doctor can mend by itself")
+    changed = False
+    for fix in fixes:
+        if not confirm(f"{fix.label[0].upper()}{fix.label[1:]}?", yes=yes):
+            continue
+        try:
+            render.note(f"fixed: {apply_fix(fix, paths)}")
+            changed = True
+        except (SgcxError, OSError) as error:
+            render.warn(f"could not {fix.label}: {error}")
+    return changed
 
 
 def _print(report: Report, *, summary: bool) -> None:
@@ -51,7 +80,8 @@ def _print(report: Report, *, summary: bool) -> None:
         console.print(f"[bold]{group}[/bold]")
         for check in checks:
             console.print(_line(check, width))
-            for name, text in () if summary else (("why", check.why), ("mend", check.mend)):
+            fix = "`sgcx doctor --fix` can: " + check.fix.label if check.fix is not None else None
+            for name, text in () if summary else (("why", check.why), ("mend", check.mend), ("fix", fix)):
                 if text:
                     console.print(f"       {name}: {text}", markup=False)
         console.print()
@@ -93,7 +123,10 @@ def _document(report: Report) -> dict[str, object]:
     from sgcx.workflows.checks import Status
 
     return {
-        "failed": report.failed,
+        "failed": report.failed(),
         "counts": {status.value: report.count(status) for status in Status},
-        "checks": [dataclasses.asdict(check) for check in report.checks],
+        "checks": [
+            {**dataclasses.asdict(check), "fix": None if check.fix is None else check.fix.label}
+            for check in report.checks
+        ],
     }

@@ -9,6 +9,7 @@ from enum import StrEnum
 from sgcx.errors import SgcxError
 
 _CRASH_MEND = "Mend what the message names; if it names nothing of yours, please report this as a defect of sgcx"
+_GIB = 1 << 30
 
 
 class Status(StrEnum):
@@ -16,6 +17,27 @@ class Status(StrEnum):
     WARN = "warn"
     FAIL = "fail"
     SKIP = "skip"
+
+
+class FixKind(StrEnum):
+    """What `--fix` can do: nothing that loses data, reaches the network or needs another user's rights."""
+
+    CLOSE_KEY_FILE = "close_key_file"
+    CORRECT_RECORDS = "correct_records"
+    FORGET_RECORD = "forget_record"
+    END_LEFTOVERS = "end_leftovers"
+    WRITE_CODEX_CONFIG = "write_codex_config"
+    MAKE_CACHE_FOLDER = "make_cache_folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """`target` is a server's name or a path, as the kind needs it."""
+
+    kind: FixKind
+    target: str
+    label: str
+    """What it does, for the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +50,7 @@ class Check:
     found: str
     why: str | None = None
     mend: str | None = None
+    fix: Fix | None = None
 
 
 def guarded(group: str, title: str, run: Callable[[], Iterable[Check]]) -> tuple[Check, ...]:
@@ -39,3 +62,13 @@ def guarded(group: str, title: str, run: Callable[[], Iterable[Check]]) -> tuple
     except Exception as error:
         found = f"the check {title!r} of {group!r} itself failed: {type(error).__name__}: {error}"
         return (Check(group, title, Status.FAIL, found, mend=_CRASH_MEND),)
+
+
+def gib(count: int) -> str:
+    return f"{count / _GIB:.1f} GiB"
+
+
+def listed(numbers: Iterable[int]) -> str:
+    """`GPU 3`, `GPUs 0, 1`."""
+    shown = [str(number) for number in numbers]
+    return f"GPU{'s' if len(shown) > 1 else ''} {', '.join(shown)}"

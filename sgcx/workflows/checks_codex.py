@@ -10,7 +10,7 @@ from sgcx.codex.runner import INSTALL_HINT, MINIMUM_VERSION, CodexInstallation, 
 from sgcx.codex.toml_edit import find_value, is_same, parse_toml
 from sgcx.paths import Paths
 from sgcx.server.records import ServerRecord
-from sgcx.workflows.checks import Check, Status
+from sgcx.workflows.checks import Check, Fix, FixKind, Status
 from sgcx.workflows.codex import plan_codex_config
 
 CODEX = "Codex"
@@ -34,7 +34,8 @@ def check_config(running: tuple[ServerRecord, ...], paths: Paths, environ: Mappi
     if not path.exists():
         status = Status.WARN if running else Status.SKIP
         why = "`sgcx codex` needs it" if running else None
-        yield Check(CODEX, "config", status, f"{path} is not written", why, _CONFIGURE if running else None)
+        mend, fix = (_CONFIGURE, _write_config(running[0])) if running else (None, None)
+        yield Check(CODEX, "config", status, f"{path} is not written", why, mend, fix)
     elif not running:
         yield Check(CODEX, "config", Status.SKIP, f"{path} is there, but no server runs to compare it with")
     else:
@@ -50,7 +51,11 @@ def _compare(path: Path, running: tuple[ServerRecord, ...], paths: Paths) -> Che
         differences.append(f"for {record.name!r}: {', '.join(_differing(changes))}")
     found = f"{path} is not what the server needs, {'; '.join(differences)}"
     why = "Codex would ask the wrong address, for the wrong model or with the wrong key"
-    return Check(CODEX, "config", Status.FAIL, found, why, _CONFIGURE)
+    return Check(CODEX, "config", Status.FAIL, found, why, _CONFIGURE, _write_config(running[0]))
+
+
+def _write_config(record: ServerRecord) -> Fix:
+    return Fix(FixKind.WRITE_CODEX_CONFIG, record.name, f"write Codex's config for the server {record.name}")
 
 
 def _differing(changes: Iterable[FileChange]) -> Iterator[str]:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sgcx.errors import LaunchFailed
+from sgcx.errors import LaunchFailed, UserError
 from sgcx.paths import Paths
 from sgcx.server.api_key import read_api_key
 from sgcx.server.records import ServerRecord, ServerState, server_names
 from sgcx.server.supervisor import ServerSurvey, survey
-from sgcx.workflows.checks import Check, Status
+from sgcx.workflows.checks import Check, Fix, FixKind, Status
 from sgcx.workflows.codex import server_key
 from sgcx.workflows.server_probe import probe_endpoint
 from sgcx.workflows.servers import probe
@@ -53,7 +53,9 @@ def check_server(facts: ServerFacts) -> Check:
     if facts.found.loaded.warning is not None:
         first = f"`sgcx down {facts.name}`, then " if facts.found.alive else ""
         mend = f"{first}`sgcx up` with --name {facts.name} writes a new one"
-        return Check(SERVERS, facts.name, Status.WARN, facts.found.loaded.warning, mend=mend)
+        forget = Fix(FixKind.FORGET_RECORD, facts.name, f"delete the damaged record of {facts.name} (not its logs)")
+        fix = None if facts.found.alive else forget
+        return Check(SERVERS, facts.name, Status.WARN, facts.found.loaded.warning, mend=mend, fix=fix)
     if facts.found.alive:
         return _check_living(facts)
     assert facts.record is not None
@@ -70,7 +72,8 @@ def _check_living(facts: ServerFacts) -> Check:
         if not pids:
             return Check(SERVERS, name, Status.WARN, "its lock is held, but no process of it is found")
         found = f"the server has ended, and left processes behind: {pids}"
-        return Check(SERVERS, name, Status.FAIL, found, "They hold memory and GPUs", f"sgcx down {name}")
+        fix = Fix(FixKind.END_LEFTOVERS, name, f"end what is left of {name} (pids {pids})")
+        return Check(SERVERS, name, Status.FAIL, found, "They hold memory and GPUs", f"sgcx down {name}", fix)
     if is_healthy(facts):
         return Check(SERVERS, name, Status.OK, f"running, {record.served_model_name} on {record.base_url}")
     if record.ready_at is None:
@@ -84,12 +87,13 @@ def _check_ended(record: ServerRecord) -> Check:
         case ServerState.STOPPED:
             return Check(SERVERS, record.name, Status.OK, "stopped")
         case ServerState.EXITED | ServerState.FATAL:
-            reason = record.exit_reason or "for a reason that its log may tell"
+            reason, fix = record.exit_reason or "for a reason that its log may tell", None
             found = f"ended: {reason}"
         case ServerState.STARTING | ServerState.RUNNING | ServerState.BACKOFF | ServerState.STOPPING:
             found = f"the record says {record.state}, but the process {record.pid} is gone"
+            fix = Fix(FixKind.CORRECT_RECORDS, record.name, f"correct the record of {record.name}")
     mend = f"`sgcx logs {record.name}` shows why; `sgcx up {record.profile}` starts it again"
-    return Check(SERVERS, record.name, Status.WARN, found, mend=mend)
+    return Check(SERVERS, record.name, Status.WARN, found, mend=mend, fix=fix)
 
 
 def check_endpoint(record: ServerRecord, paths: Paths) -> Check:
@@ -111,7 +115,14 @@ def check_endpoint(record: ServerRecord, paths: Paths) -> Check:
 
 def check_api_key(path: Path) -> Iterator[Check]:
     """A key that others can read is `read_api_key`'s own error."""
-    if read_api_key(path) is None:
+    try:
+        key = read_api_key(path)
+    except UserError as error:
+        mode = path.stat().st_mode & 0o777
+        fix = Fix(FixKind.CLOSE_KEY_FILE, str(path), f"close {path} to others") if mode & 0o077 else None
+        yield Check(SERVERS, "API key", Status.FAIL, error.message, mend=error.hint, fix=fix)
+        return
+    if key is None:
         yield Check(SERVERS, "API key", Status.SKIP, "not made yet; the first `sgcx up` does that")
     else:
         yield Check(SERVERS, "API key", Status.OK, f"{path}, for its owner only (mode {path.stat().st_mode & 0o777:o})")

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import ctypes.util
+import importlib.metadata
 import importlib.util
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+import psutil
 
 from sgcx.codex.runner import find_codex
 from sgcx.hardware.detect import detect_hardware
-from sgcx.hardware.memory_limit import memory_limit_bytes
+from sgcx.hardware.file_systems import nearest_existing
 from sgcx.paths import Paths, weights_directory
 from sgcx.planning.profile import Profile
 from sgcx.planning.snapshot import HardwareSnapshot
 from sgcx.profiles import list_profiles
-from sgcx.server.environment import EngineState, EngineStatus
+from sgcx.server.environment import EngineDirectory, EngineState, EngineStatus
 from sgcx.server.ports import check_port
-from sgcx.workflows import checks_codex, checks_engine, checks_machine, checks_servers
+from sgcx.workflows import (
+    checks_codex,
+    checks_engine,
+    checks_gpu,
+    checks_health,
+    checks_links,
+    checks_models,
+    checks_python,
+    checks_resources,
+    checks_servers,
+    checks_system,
+)
 from sgcx.workflows.checks import Check, Status, guarded
+from sgcx.workflows.checks_models import HubAnswer, ask_hub
 from sgcx.workflows.checks_servers import ServerFacts, gather_servers, is_healthy
+from sgcx.workflows.checks_system import BuildTools
 from sgcx.workflows.engines import list_engines
 from sgcx.workflows.patches import engine_patches
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 30000
+_KERNEL_CACHES = (".cache/deep_gemm", ".cache/flashinfer", ".triton")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,82 +54,130 @@ class Report:
     def count(self, status: Status) -> int:
         return sum(check.status is status for check in self.checks)
 
-    @property
-    def failed(self) -> bool:
-        return self.count(Status.FAIL) > 0
+    def failed(self, *, strict: bool = False) -> bool:
+        """`strict`: a warning is a failure, too."""
+        return self.count(Status.FAIL) > 0 or (strict and self.count(Status.WARN) > 0)
 
 
 def examine(paths: Paths, environ: Mapping[str, str]) -> Report:
     """Never raises: what cannot be found out is a failed check."""
-    doctor = _Doctor(paths, environ)
-    return Report(tuple(doctor.checks()))
+    return Report(tuple(_Doctor(paths, environ).checks()))
 
 
-@dataclass(frozen=True, slots=True)
 class _Doctor:
-    """Each check gathers its own facts: they are cheap, and one that cannot be had harms no other check."""
+    """Facts that several checks need are gathered once. One that cannot be had fails the checks that need it."""
 
-    paths: Paths
-    environ: Mapping[str, str]
+    def __init__(self, paths: Paths, environ: Mapping[str, str]) -> None:
+        self.paths = paths
+        self.environ = environ
 
     def checks(self) -> Iterator[Check]:
-        yield from guarded(checks_machine.PYTHON, "version", self._python)
-        yield from guarded(checks_machine.GPU, "driver", self._driver)
-        yield from guarded(checks_machine.GPU, "GPUs", self._gpus)
-        yield from guarded(checks_machine.STORAGE, "disk", self._data_disk)
-        yield from guarded(checks_machine.STORAGE, "weights", self._weights_disk)
-        yield from guarded(checks_machine.STORAGE, "memory", self._memory)
-        yield from guarded(checks_machine.STORAGE, "port", self._port)
-        yield from guarded(checks_engine.ENGINE, "engines", self._engines)
-        yield from guarded(checks_engine.ENGINE, "patches", self._patches)
-        yield from guarded(checks_servers.SERVERS, "API key", self._api_key)
-        yield from guarded(checks_servers.SERVERS, "records", self._servers)
-        yield from guarded(checks_servers.SERVERS, "answers", self._endpoints)
-        yield from guarded(checks_codex.CODEX, "installed", self._codex)
-        yield from guarded(checks_codex.CODEX, "config", self._config)
-        yield from guarded(checks_codex.CODEX, "proxy", self._proxy)
+        for group, title, run in (
+            (checks_python.PYTHON, "version", self._python),
+            (checks_system.SYSTEM, "platform", self._system),
+            (checks_system.SYSTEM, "clock", self._clock),
+            (checks_gpu.GPU, "driver", self._driver),
+            (checks_gpu.GPU, "GPUs", self._gpus),
+            (checks_health.HEALTH, "GPUs", self._health),
+            (checks_links.LINKS, "GPUs", self._links),
+            (checks_resources.RESOURCES, "disk", self._data_disk),
+            (checks_resources.RESOURCES, "weights", self._weights_disk),
+            (checks_resources.RESOURCES, "memory", self._memory),
+            (checks_resources.RESOURCES, "port", self._port),
+            (checks_models.MODELS, "fit", self._models),
+            (checks_models.MODELS, "hub", self._hub),
+            (checks_engine.ENGINE, "engines", self._engines),
+            (checks_engine.ENGINE, "imports", self._imports),
+            (checks_engine.ENGINE, "patches", self._patches),
+            (checks_servers.SERVERS, "API key", self._api_key),
+            (checks_servers.SERVERS, "records", self._servers),
+            (checks_servers.SERVERS, "answers", self._endpoints),
+            (checks_codex.CODEX, "installed", self._codex),
+            (checks_codex.CODEX, "config", self._config),
+            (checks_codex.CODEX, "proxy", self._proxy),
+        ):
+            yield from guarded(group, title, run)
 
     def _python(self) -> Iterator[Check]:
         has_ensurepip = importlib.util.find_spec("ensurepip") is not None
         version = (sys.version_info.major, sys.version_info.minor, sys.version_info.micro)
         engine = self._needed_engine()
-        yield from checks_machine.check_python(version, has_ensurepip=has_ensurepip, engines=(engine,))
+        yield from checks_python.check_python(version, has_ensurepip=has_ensurepip, engines=(engine,))
+
+    def _system(self) -> Iterator[Check]:
+        yield from checks_system.check_platform(self._hardware)
+        yield checks_system.check_numa_library(ctypes.util.find_library("numa"), has_gpus=self._has_gpus)
+        yield checks_system.check_build_tools(_build_tools(self.environ), has_gpus=self._has_gpus)
+        folders = {Path.home() / name: _is_writable(Path.home() / name) for name in _KERNEL_CACHES}
+        yield from checks_system.check_kernel_caches(folders, has_gpus=self._has_gpus)
+
+    def _clock(self) -> Iterator[Check]:
+        yield checks_system.check_clock(self._hub_answer.skew_s if self._hub_answer else None)
 
     def _driver(self) -> Iterator[Check]:
-        yield checks_machine.check_driver(self._hardware())
+        yield checks_gpu.check_driver(self._hardware)
 
     def _gpus(self) -> Iterator[Check]:
-        ours = frozenset(index for each in self._running() if each.record for index in each.record.gpu_indices)
-        yield from checks_machine.check_gpus(self._hardware(), ours)
+        ours = frozenset(index for each in self._running if each.record for index in each.record.gpu_indices)
+        yield from checks_gpu.check_gpus(self._hardware, ours)
+        yield from checks_gpu.check_kinds(self._hardware)
+        yield from checks_gpu.check_modes(self._hardware)
+        yield from checks_gpu.check_fabric(self._hardware)
+
+    def _health(self) -> Iterator[Check]:
+        yield from checks_health.check_health(self._hardware)
+
+    def _links(self) -> Iterator[Check]:
+        yield from checks_links.check_links(self._hardware)
+        interfaces = psutil.net_if_stats()
+        yield from checks_links.check_variables(self.environ, interfaces, has_gpus=self._has_gpus)
 
     def _data_disk(self) -> Iterator[Check]:
-        yield checks_machine.check_data_disk(self.paths.data, self._hardware().disk_free_bytes, self._needed_engine())
+        free_bytes = self._hardware.disk_free_bytes
+        yield checks_resources.check_data_disk(self.paths.data, free_bytes, self._needed_engine())
+        yield from checks_resources.check_file_systems(self._hardware)
 
     def _weights_disk(self) -> Iterator[Check]:
         path = weights_directory(self.environ)
-        entries = list_profiles(self.paths.user_profiles)
-        profiles = [entry.profile for entry in entries if isinstance(entry.profile, Profile)]
-        has_gpus = bool(self._hardware().gpus)
-        yield checks_machine.check_weights_disk(path, _free_bytes(path), profiles, has_gpus=has_gpus)
+        has_gpus = self._has_gpus
+        yield checks_resources.check_weights_disk(path, _free_bytes(path), self._profiles, has_gpus=has_gpus)
 
     def _memory(self) -> Iterator[Check]:
-        server_runs = bool(self._running())
-        yield checks_machine.check_memory(self._hardware(), memory_limit_bytes(), server_runs=server_runs)
+        yield checks_resources.check_memory(self._hardware, server_runs=bool(self._running))
+        yield checks_resources.check_shared_memory(self._hardware)
+        yield from checks_resources.check_limits(self._hardware)
 
     def _port(self) -> Iterator[Check]:
-        ours = (each.name for each in self._running() if each.record and each.record.port == DEFAULT_PORT)
+        ours = (each.name for each in self._running if each.record and each.record.port == DEFAULT_PORT)
         owner = check_port(DEFAULT_HOST, DEFAULT_PORT)
-        yield checks_machine.check_default_port(DEFAULT_PORT, owner, next(ours, None))
+        yield checks_resources.check_default_port(DEFAULT_PORT, owner, next(ours, None))
+
+    def _models(self) -> Iterator[Check]:
+        yield checks_models.check_fitting(self._hardware, self._profiles)
+        yield from checks_models.check_revisions(self._profiles, has_gpus=self._has_gpus)
+
+    def _hub(self) -> Iterator[Check]:
+        yield checks_models.check_hub(self._hub_answer, has_gpus=self._has_gpus)
+        versions = _version("huggingface_hub"), _version("hf_xet")
+        yield checks_models.check_hub_client(*versions, has_gpus=self._has_gpus)
+        yield checks_models.check_hub_token(self.environ, Path.home())
 
     def _engines(self) -> Iterator[Check]:
         for state in list_engines(self.paths):
             yield checks_engine.check_engine(state)
 
+    def _imports(self) -> Iterator[Check]:
+        for state in self._ready_engines():
+            python = EngineDirectory.of(state.spec, self.paths.engines).python
+            facts = checks_engine.ask_engine(python)
+            yield from checks_engine.check_imports(state, facts, gpu_count=len(self._hardware.gpus))
+
     def _patches(self) -> Iterator[Check]:
-        ready = [state.spec.name for state in list_engines(self.paths) if state.status is EngineStatus.READY]
+        ready = self._ready_engines()
         if not ready:
             yield Check(checks_engine.ENGINE, "patches", Status.SKIP, "no engine is ready")
-        for name in ready:
+        for state in ready:
+            name = state.spec.name
             yield from checks_engine.check_patches(name, engine_patches(name, self.paths))
 
     def _api_key(self) -> Iterator[Check]:
@@ -123,7 +191,7 @@ class _Doctor:
             yield checks_servers.check_server(facts)
 
     def _endpoints(self) -> Iterator[Check]:
-        running = [facts for facts in self._running() if is_healthy(facts)]
+        running = [facts for facts in self._running if is_healthy(facts)]
         if not running:
             yield Check(checks_servers.SERVERS, "answers", Status.SKIP, "no server is running")
         for facts in running:
@@ -134,23 +202,58 @@ class _Doctor:
         yield checks_codex.check_codex(find_codex(self.environ))
 
     def _config(self) -> Iterator[Check]:
-        running = tuple(facts.record for facts in self._running() if facts.record is not None)
+        running = tuple(facts.record for facts in self._running if facts.record is not None)
         yield from checks_codex.check_config(running, self.paths, self.environ)
 
     def _proxy(self) -> Iterator[Check]:
         yield checks_codex.check_proxy(self.environ)
 
+    @cached_property
     def _hardware(self) -> HardwareSnapshot:
         return detect_hardware(self.paths.data)
 
-    def _needed_engine(self) -> EngineState:
-        accelerator = "cuda" if self._hardware().gpus else "cpu"
-        return next(state for state in list_engines(self.paths) if state.spec.accelerator == accelerator)
+    @property
+    def _has_gpus(self) -> bool:
+        return bool(self._hardware.gpus)
 
+    @cached_property
+    def _hub_answer(self) -> HubAnswer | None:
+        return ask_hub(self.environ) if self._has_gpus else None
+
+    @cached_property
+    def _profiles(self) -> tuple[Profile, ...]:
+        entries = list_profiles(self.paths.user_profiles)
+        return tuple(entry.profile for entry in entries if isinstance(entry.profile, Profile))
+
+    @cached_property
     def _running(self) -> tuple[ServerFacts, ...]:
         return tuple(facts for facts in gather_servers(self.paths) if facts.runs)
 
+    def _needed_engine(self) -> EngineState:
+        accelerator = "cuda" if self._has_gpus else "cpu"
+        return next(state for state in list_engines(self.paths) if state.spec.accelerator == accelerator)
+
+    def _ready_engines(self) -> list[EngineState]:
+        return [state for state in list_engines(self.paths) if state.status is EngineStatus.READY]
+
 
 def _free_bytes(path: Path) -> int:
-    absolute = path.absolute()
-    return shutil.disk_usage(next(each for each in (absolute, *absolute.parents) if each.exists())).free
+    return shutil.disk_usage(nearest_existing(path)).free
+
+
+def _is_writable(folder: Path) -> bool | None:
+    return os.access(folder, os.W_OK) if folder.exists() else None
+
+
+def _build_tools(environ: Mapping[str, str]) -> BuildTools:
+    search = environ.get("PATH", "")
+    toolkit = environ.get("CUDA_HOME") or environ.get("CUDA_PATH") or "/usr/local/cuda"
+    nvcc = shutil.which("nvcc", path=search) or shutil.which("nvcc", path=f"{toolkit}/bin")
+    return BuildTools(nvcc, shutil.which(environ.get("CXX") or "c++", path=search) or shutil.which("g++", path=search))
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from cli_runner import Said, Sgcx
 from sgcx.hardware.nvml import read_nvml
 from sgcx.profiles import built_in_directory
 from sgcx.server.ports import free_port
+from sgcx.server.process_identity import ProcessIdentity
 from sgcx.server.records import ServerRecord, ServerState, save_record
-from sgcx.server.supervisor import spawn, stop
+from sgcx.server.supervisor import ChildHandle, spawn, stop
 
 
 @pytest.fixture
@@ -72,9 +74,17 @@ def live_server(home: Path) -> Iterator[ServerRecord]:
         environment=dict(os.environ),
         cwd=home,
     )
-    port = free_port("127.0.0.1")
-    record = ServerRecord(
-        name="one",
+    record = _record("one", child, port=free_port("127.0.0.1"))
+    save_record(servers, record)
+    yield record
+    stop(child, deadline_s=0)
+    assert child.process is not None
+    child.process.wait(timeout=10)
+
+
+def _record(name: str, child: ChildHandle, *, port: int) -> ServerRecord:
+    return ServerRecord(
+        name=name,
         profile="rehearsal",
         served_model_name="rehearsal",
         state=ServerState.RUNNING,
@@ -90,8 +100,23 @@ def live_server(home: Path) -> Iterator[ServerRecord]:
         ready_at=1.0,
         log_path=str(child.log_path),
     )
-    save_record(servers, record)
-    yield record
-    stop(child, deadline_s=0)
+
+
+@pytest.fixture
+def leftover(home: Path) -> Iterator[ProcessIdentity]:
+    """What is left of a server `gone`: its own process has ended, one that it had started lives on."""
+    servers = home / "sgcx" / "state" / "servers"
+    orphan = "import signal, sys; print('ready', flush=True); signal.pause()"
+    leader = (
+        "import subprocess, sys;"
+        f"child = subprocess.Popen([sys.executable, '-c', {orphan!r}], stdout=subprocess.PIPE);"
+        "child.stdout.readline(); print(child.pid, flush=True)"
+    )
+    child = spawn([sys.executable, "-c", leader], server_dir=servers / "gone", environment=dict(os.environ), cwd=home)
     assert child.process is not None
-    child.process.wait(timeout=10)
+    child.process.wait(timeout=30)
+    save_record(servers, _record("gone", child, port=1))
+    left = ProcessIdentity.of(int(child.log_path.read_text()))
+    assert left is not None
+    yield left
+    left.send(signal.SIGKILL)

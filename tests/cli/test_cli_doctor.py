@@ -10,6 +10,7 @@ import pytest
 from cli_runner import Said, Sgcx
 from inline_snapshot import snapshot
 
+from sgcx.server.process_identity import ProcessIdentity
 from sgcx.server.records import ServerRecord, ServerState, save_record
 
 Finding = dict[str, object]
@@ -22,8 +23,12 @@ def test_an_empty_machine_has_nothing_that_failed(sgcx: Sgcx) -> None:
     assert (said.exit_code, said.stderr) == (0, "")
     assert re.findall(r"^\S.*", said.stdout, re.MULTILINE)[:-1] == [
         "Python",
+        "System",
         "GPU",
+        "GPU health",
+        "Links",
         "Resources",
+        "Models",
         "Engine",
         "Servers",
         "Codex",
@@ -41,6 +46,7 @@ def test_no_gpu_is_a_warning_that_says_what_works_without(sgcx: Sgcx) -> None:
             "found": "no NVIDIA driver: libnvidia-ml.so.1 was not found",
             "why": "Without a GPU the rehearsal works (`sgcx up rehearsal`), and plans for other machines",
             "mend": "For a real model: a machine with NVIDIA GPUs",
+            "fix": None,
         }
     )
 
@@ -49,7 +55,7 @@ def test_the_json_has_every_check_in_one_shape(sgcx: Sgcx) -> None:
     report = sgcx("doctor", "--json").json
     assert isinstance(report, dict)
     assert list(report) == ["failed", "counts", "checks"]
-    assert {tuple(check) for check in report["checks"]} == {("group", "title", "status", "found", "why", "mend")}
+    assert {tuple(check) for check in report["checks"]} == {("group", "title", "status", "found", "why", "mend", "fix")}
     assert sum(report["counts"].values()) == len(report["checks"])
     assert {check["title"]: check["status"] for check in report["checks"] if check["group"] in OWN} == snapshot(
         {
@@ -86,6 +92,7 @@ def test_a_key_that_others_can_read_fails(sgcx: Sgcx, home: Path) -> None:
             "found": "The API key file [HOME]/sgcx/config/api-key can be read by others (mode 644)",
             "why": None,
             "mend": "If nobody else has seen it: chmod 600 [HOME]/sgcx/config/api-key; otherwise delete it and run `sgcx up` for a new key",  # noqa: E501
+            "fix": "close [HOME]/sgcx/config/api-key to others",
         }
     )
     assert "secret" not in said.stdout
@@ -103,6 +110,7 @@ def test_an_old_codex_fails(sgcx: Sgcx, home: Path) -> None:
             "found": "0.130.0 at [HOME]/bin/codex",
             "why": "Profile files need 0.134.0 or later",
             "mend": "npm install -g @openai/codex@latest",
+            "fix": None,
         }
     )
 
@@ -117,6 +125,7 @@ def test_a_codex_that_does_not_run_fails(sgcx: Sgcx, home: Path) -> None:
             "found": "`[HOME]/bin/codex --version` does not name a version: no node",
             "why": None,
             "mend": "Install it with `npm install -g @openai/codex`",
+            "fix": None,
         }
     )
 
@@ -130,6 +139,7 @@ def test_a_proxy_without_an_exception_for_this_machine_is_a_warning(sgcx: Sgcx) 
             "found": "a proxy is set, and NO_PROXY leaves out this machine",
             "why": "Codex would send requests for 127.0.0.1 to the proxy; `sgcx codex` sets NO_PROXY itself",
             "mend": "For `codex -p sgcx`: export NO_PROXY=127.0.0.1,localhost,::1",
+            "fix": None,
         }
     )
     through = sgcx("doctor", "--json", HTTPS_PROXY="http://proxy:3128", NO_PROXY="*", no_proxy="*")
@@ -146,6 +156,7 @@ def test_a_half_made_engine_is_a_warning(sgcx: Sgcx, home: Path) -> None:
             "found": "its installation was interrupted",
             "why": None,
             "mend": "If nothing is installing it: `sgcx up` or `sgcx engine install` completes it",
+            "fix": None,
         }
     )
 
@@ -175,8 +186,68 @@ def test_a_damaged_record_is_a_warning(sgcx: Sgcx, home: Path) -> None:
             "found": "[HOME]/sgcx/state/servers/one/record.json is damaged and is ignored: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",  # noqa: E501
             "why": None,
             "mend": "`sgcx up` with --name one writes a new one",
+            "fix": "delete the damaged record of one (not its logs)",
         }
     )
+
+
+def test_what_is_safe_is_mended_and_nothing_else(sgcx: Sgcx, home: Path, live_server: ServerRecord) -> None:
+    servers = home / "sgcx" / "state" / "servers"
+    save_record(servers, replace(live_server, name="stale", boot_id="another boot"))
+    damaged = servers / "damaged" / "record.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("{")
+    (damaged.parent / "server.log").write_text("kept\n")
+    key = home / "sgcx" / "config" / "api-key"
+    key.parent.mkdir(parents=True)
+    key.write_text("secret\n")
+    key.chmod(0o644)
+
+    said = sgcx("doctor", "--fix", "--yes", "--json")
+
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert not damaged.exists()
+    assert (damaged.parent / "server.log").read_text() == "kept\n"
+    assert _find(said, "API key")["status"] == "ok"
+    assert str(_find(said, "stale")["found"]).startswith("ended: ")
+    assert live_server.identity.is_alive(), "a server that lives is never touched"
+    assert [line for line in said.stderr.splitlines() if line.startswith("fixed: ")] == snapshot(
+        [
+            "fixed: only its owner can read [HOME]/sgcx/config/api-key now",
+            "fixed: the damaged record of damaged is gone; its logs are still there",
+            "fixed: the record of stale says EXITED now",
+        ]
+    )
+
+
+def test_a_machine_in_order_has_nothing_to_mend(sgcx: Sgcx) -> None:
+    assert sgcx("doctor", "--fix").stderr == "There is nothing that doctor can mend by itself\n"
+
+
+def test_nothing_is_mended_without_a_yes(sgcx: Sgcx, home: Path) -> None:
+    key = home / "sgcx" / "config" / "api-key"
+    key.parent.mkdir(parents=True)
+    key.write_text("secret\n")
+    key.chmod(0o644)
+    said = sgcx("doctor", "--fix")
+    assert (said.exit_code, key.stat().st_mode & 0o777) == (2, 0o644)
+    assert "Add --yes" in said.stderr
+
+
+def test_what_a_dead_server_left_behind_is_ended(sgcx: Sgcx, home: Path, leftover: ProcessIdentity) -> None:
+    finding = _find(sgcx("doctor", "--json"), "gone")
+    assert (finding["status"], finding["found"]) == (
+        "fail",
+        f"the server has ended, and left processes behind: {leftover.pid}",
+    )
+    said = sgcx("doctor", "--fix", "--yes")
+    assert "fixed: gone is down" in said.stderr
+    assert not leftover.is_alive()
+
+
+def test_warnings_count_where_they_are_to(sgcx: Sgcx) -> None:
+    assert sgcx("doctor", "--summary").exit_code == 0
+    assert sgcx("doctor", "--summary", "--strict").exit_code == 1, "there is no Codex on this machine"
 
 
 def test_a_server_that_lives_and_does_not_answer_fails(sgcx: Sgcx, live_server: ServerRecord) -> None:

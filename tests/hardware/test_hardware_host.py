@@ -9,13 +9,15 @@ import pytest
 
 from sgcx.hardware.file_systems import read_file_system
 from sgcx.hardware.measurement import Measurement
-from sgcx.hardware.memory_limit import cgroup_version
+from sgcx.hardware.memory_limit import cgroup_version, memory_limit_bytes
 from sgcx.hardware.network import read_network
 from sgcx.hardware.operating_system import read_limits, read_system, read_xid_errors
 from sgcx.hardware.processor import read_cpu, read_cpu_model, read_numa_nodes, read_pci_numa_node
 from sgcx.planning.gpu_facts import XidError
 from sgcx.planning.host_facts import NetworkAdapter, NumaNode
 from sgcx.planning.snapshot import Missing
+
+GIB = 1 << 30
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -204,3 +206,23 @@ def test_what_cannot_be_measured_is_missing_with_its_reason(tmp_path: Path) -> N
     assert measurement.optional("numa_nodes", lambda: read_numa_nodes(tmp_path)) is None
     assert measurement.optional("swap", lambda: 3) == 3
     assert measurement.missing == (Missing("numa_nodes", "No such file or directory"),)
+
+
+def test_the_memory_limit_is_the_least_above_this_process(tmp_path: Path) -> None:
+    own = tmp_path / "cgroup"
+    own.write_text("0::/outer/inner\n")
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    assert memory_limit_bytes(tmp_path, own) is None
+    (inner / "memory.max").write_text("max\n")
+    (inner.parent / "memory.max").write_text(f"{8 * GIB}\n")
+    assert memory_limit_bytes(tmp_path, own) == 8 * GIB
+
+
+def test_the_memory_limit_of_a_version_1_control_group(tmp_path: Path) -> None:
+    own = tmp_path / "cgroup"
+    own.write_text("5:memory:/job\n4:cpu:/\n")
+    (tmp_path / "memory" / "job").mkdir(parents=True)
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("9223372036854771712\n")
+    (tmp_path / "memory" / "job" / "memory.limit_in_bytes").write_text(f"{4 * GIB}\n")
+    assert memory_limit_bytes(tmp_path, own) == 4 * GIB
