@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Protocol, TypedDict, cast
 
+from sgcx.engines.pacing import pause_s
 from sgcx.engines.refusals import refusal
 from sgcx.engines.structural_tags import enforceable_tag
 from sgcx.errors import EngineError
@@ -124,6 +125,8 @@ class SglangEngine:
                         finished = True
                         for delta in [*reader.finish(), _end(reason, meta, started=read > 0)]:
                             yield delta
+                    elif pause := pause_s(len(manager.rid_to_state)):
+                        await asyncio.sleep(pause)
         finally:
             if not finished:
                 manager.abort_request(request.request_id)

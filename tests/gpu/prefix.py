@@ -1,7 +1,10 @@
-"""A coding session of forty turns, twice: with its history as our endpoint writes it, and as chat clients write it.
+"""A coding session of forty turns, twice: with its history as our endpoint writes it, and with calls under other ids.
 
-The model is scripted, so both histories hold the same answers. Per turn: time to the first token, and how much of
-the prompt was found in the prefix cache.
+The second is what an endpoint does that hands out ids of its own: the model's answers are prefilled again.
+
+Per turn: time to the first token, and how much of the prompt was found in the prefix cache. The weights are random,
+so what the model "said" is given; before each turn the cache is brought to where a model that said it would have
+left it: the previous prompt and its answer.
 """
 
 from __future__ import annotations
@@ -14,9 +17,9 @@ from serving import MODEL, serving
 
 from sgcx.bench.load import run_load
 from sgcx.bench.wire import Protocol, Target
-from sgcx.rehearsal.rules import SCRIPT_VARIABLE
 
 TURNS = 40
+_WAYS: tuple[Protocol, ...] = ("responses", "chat")
 _REQUEST = "Work through the modules."
 _TOOL = {
     "name": "exec_command",
@@ -31,20 +34,19 @@ _TOOL = {
 
 
 def measure(scratch: Path, checkpoint: Path, *, port: int) -> list[dict[str, object]]:
-    script = scratch / "session.toml"
-    script.write_text(_script())
     argv = [
         *("--model-path", str(checkpoint), "--load-format", "dummy", "--attention-backend", "triton"),
         *("--mem-fraction-static", "0.7", "--context-length", "131072", "--chunked-prefill-size", "8192"),
-        *("--disable-cuda-graph", "--disable-overlap-schedule", "--enable-cache-report", "--schedule-policy", "lpm"),
+        *("--cuda-graph-max-bs", "8", "--enable-cache-report", "--schedule-policy", "lpm"),
     ]
     rows: list[dict[str, object]] = []
-    models = {"SGLANG_EXTERNAL_MODEL_PACKAGE": "sgcx.rehearsal.sglang_models", SCRIPT_VARIABLE: str(script)}
-    with serving(scratch / "engine", argv, port=port, **models) as server:
-        for protocol in ("responses", "chat"):
+    with serving(scratch / "engine", argv, port=port) as server:
+        _turn(server.base_url, "responses", -1, orjson.dumps(_envelope("responses", {"input": "warm up " * 9000})))
+        for protocol in _WAYS:
             for turn in range(TURNS):
-                body = _responses_body(turn) if protocol == "responses" else _chat_body(turn)
-                rows.append(_turn(server.base_url, protocol, turn, body))
+                if turn:
+                    _turn(server.base_url, protocol, turn, _body(protocol, turn, answered=False))
+                rows.append(_turn(server.base_url, protocol, turn, _body(protocol, turn, answered=True)))
     return rows
 
 
@@ -64,7 +66,7 @@ def _turn(base_url: str, protocol: Protocol, turn: int, body: bytes) -> dict[str
 
 
 def _reasoning(turn: int) -> str:
-    return f"Module {turn} comes next. " + "I compare what it returns with what its callers expect of it. " * 20
+    return f"Module {turn} comes next. " + "I compare what it returns with what its callers expect of it. " * 120
 
 
 def _said(turn: int) -> str:
@@ -84,20 +86,21 @@ def _base_prompt(protocol: Protocol) -> str:
     return f"You are a coding agent for {protocol}. " + "Read before you write, and say what you did. " * 400
 
 
-def _script() -> str:
-    steps = "".join(
-        f"[[rule.step]]\nturn = {turn}\nreasoning = {_quoted(_reasoning(turn))}\ntext = {_quoted(_said(turn))}\n"
-        f'[[rule.step.call]]\ntool = "exec_command"\narguments.cmd = {_quoted(_command(turn))}\n'
-        for turn in range(TURNS)
-    )
-    return f'[[rule]]\nname = "session"\nmatch = "^Work through"\n{steps}'
+def _body(protocol: Protocol, turn: int, *, answered: bool) -> bytes:
+    """`answered`: the last call has its output; without it, what the cache holds when the model has just called."""
+    fields = _responses_fields(turn, answered) if protocol == "responses" else _chat_fields(turn, answered)
+    return orjson.dumps(_envelope(protocol, fields))
 
 
-def _quoted(text: str) -> str:
-    return orjson.dumps(text).decode()
+def _envelope(protocol: Protocol, fields: dict[str, object]) -> dict[str, object]:
+    """One token is enough: what is timed is the way to it."""
+    common: dict[str, object] = {"model": MODEL, "stream": True, "temperature": 0, **fields}
+    if protocol == "responses":
+        return {**common, "store": False, "max_output_tokens": 1}
+    return {**common, "stream_options": {"include_usage": True}, "max_tokens": 1}
 
 
-def _responses_body(turn: int) -> bytes:
+def _responses_fields(turn: int, answered: bool) -> dict[str, object]:
     items: list[dict[str, object]] = [
         {"type": "message", "role": "developer", "content": _base_prompt("responses")},
         {"type": "message", "role": "user", "content": _REQUEST},
@@ -119,11 +122,11 @@ def _responses_body(turn: int) -> bytes:
             {"type": "function_call_output", "call_id": f"call_{earlier:08x}", "output": _printed(earlier)},
         ]
     tool = {"type": "function", "strict": False, **_TOOL}
-    return orjson.dumps({"model": MODEL, "stream": True, "store": False, "input": items, "tools": [tool]})
+    return {"input": items if answered else items[:-1], "tools": [tool]}
 
 
-def _chat_body(turn: int) -> bytes:
-    """As agents on chat completions do: reasoning is not sent back, and ids are whatever the client made up."""
+def _chat_fields(turn: int, answered: bool) -> dict[str, object]:
+    """The same conversation, with ids of the client's making: what the model wrote is not what it reads again."""
     messages: list[dict[str, object]] = [
         {"role": "system", "content": _base_prompt("chat")},
         {"role": "user", "content": _REQUEST},
@@ -134,9 +137,15 @@ def _chat_body(turn: int) -> bytes:
             {
                 "role": "assistant",
                 "content": _said(earlier),
+                "reasoning_content": _reasoning(earlier),
                 "tool_calls": [{"id": f"call_{earlier:08x}", "type": "function", "function": call}],
             },
             {"role": "tool", "tool_call_id": f"call_{earlier:08x}", "content": _printed(earlier)},
         ]
-    body = {"messages": messages, "tools": [{"type": "function", "function": _TOOL}]}
-    return orjson.dumps({"model": MODEL, "stream": True, "stream_options": {"include_usage": True}, **body})
+    kept = messages if answered else _before(messages)
+    return {"messages": kept, "tools": [{"type": "function", "function": _TOOL}]}
+
+
+def _before(messages: list[dict[str, object]]) -> list[dict[str, object]]:
+    """The previous prompt: the answer that the cache holds behind it has other ids."""
+    return messages[:-2]

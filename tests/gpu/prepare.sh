@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd); repo=$(cd "$here/../.." && pwd)
 if [ ! -d "$work/sglang" ]; then
   mkdir -p "$work"
   cat "$payload"/part.* | xz -dc -T8 | tar -C "$work" -xf -
-  mv "$work/s10" "$work/sglang"
+  [ -d "$work/sglang" ] || mv "$work/s10" "$work/sglang"
   mkdir "$work/extra"; xz -dc "$payload/extra.tar.xz" | tar -C "$work/extra" -xf -
 fi
 export PYTHONPATH="$repo:$work/extra:$work/sglang:$work/site" SGCX_HOME="$work/home" HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
