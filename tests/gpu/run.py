@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import parallel
 import prefix
 import speed
 import truth
@@ -16,22 +17,17 @@ from checkpoints import write_checkpoint
 from truth import Setting
 
 _KIMI, _R1 = "kimi-int4", "r1-fp8"
-SINGLE_GPU_SETTINGS = [
-    *(Setting("kimi-small", layers) for layers in (2, 4, 8)),
+SETTINGS = [
+    Setting("kimi-small", 4),
     *(Setting(_KIMI, layers) for layers in (2, 4, 8)),
-    *(Setting(_R1, layers) for layers in (4, 6, 8)),
+    *(Setting(_R1, layers) for layers in (4, 6)),
     Setting(_KIMI, 4, context_length=32768),
     Setting(_KIMI, 4, kv_cache_dtype="fp8_e4m3"),
     Setting(_KIMI, 4, chunked_prefill_size=16384),
     Setting(_KIMI, 4, cuda_graph_max_bs=64),
     Setting(_KIMI, 4, mem_fraction_static=0.7),
     Setting(_R1, 4, kv_cache_dtype="fp8_e4m3"),
-    Setting(_R1, 4, chunked_prefill_size=4096),
-]
-SEVERAL_GPU_SETTINGS = [
-    *(Setting(_KIMI, 8, tp_size=tp_size) for tp_size in (2, 4)),
-    *(Setting(_R1, 8, tp_size=tp_size) for tp_size in (2, 4)),
-    Setting(_KIMI, 16, tp_size=4, kv_cache_dtype="fp8_e4m3"),
+    *(Setting(shape, 8, tp_size=tp_size) for tp_size in (2, 4) for shape in (_KIMI, _R1)),
 ]
 
 
@@ -51,11 +47,22 @@ def _truth(scratch: Path) -> object:
     import torch
 
     gpus = torch.cuda.device_count()
-    settings = SINGLE_GPU_SETTINGS + [setting for setting in SEVERAL_GPU_SETTINGS if setting.tp_size <= gpus]
+    settings = [setting for setting in SETTINGS if setting.tp_size <= gpus]
     return truth.measure(scratch, settings, gpus=gpus, base_port=33000)
 
 
-STAGES: dict[str, Callable[[Path], object]] = {"speed": _speed, "prefix": _prefix, "truth": _truth}
+def _parallel(scratch: Path) -> object:
+    checkpoint = scratch / "kimi-small"
+    write_checkpoint(checkpoint, "kimi-small", 8)
+    return parallel.measure(scratch, checkpoint, port=34000)
+
+
+STAGES: dict[str, Callable[[Path], object]] = {
+    "speed": _speed,
+    "prefix": _prefix,
+    "truth": _truth,
+    "parallel": _parallel,
+}
 
 
 def main(out: Path, names: list[str]) -> int:

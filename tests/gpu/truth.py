@@ -14,6 +14,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -41,28 +42,30 @@ class Setting:
 
 
 def measure(scratch: Path, settings: list[Setting], *, gpus: int, base_port: int) -> list[dict[str, object]]:
-    """As many starts at a time as GPUs allow; a setting for several GPUs runs alone."""
+    """As many starts at a time as there are GPUs for them."""
     for setting in settings:
         write_checkpoint(_checkpoint(scratch, setting), setting.shape, setting.layers)
-    free: SimpleQueue[int] = SimpleQueue()
-    for gpu in range(gpus):
-        free.put(gpu)
-
-    def one(numbered: tuple[int, Setting]) -> dict[str, object]:
-        number, setting = numbered
-        gpu = free.get()
-        try:
-            return _start(scratch, setting, [gpu], base_port + 20 * number)
-        finally:
-            free.put(gpu)
-
-    single = [(number, setting) for number, setting in enumerate(settings) if setting.tp_size == 1]
-    several = [(number, setting) for number, setting in enumerate(settings) if setting.tp_size > 1]
-    with ThreadPoolExecutor(gpus) as pool:
-        rows = list(pool.map(one, single))
-    for number, setting in several:
-        rows.append(_start(scratch, setting, list(range(setting.tp_size)), base_port + 20 * number))
+    numbered = list(enumerate(settings))
+    rows: list[dict[str, object]] = []
+    for tp_size in sorted({setting.tp_size for setting in settings}):
+        slots: SimpleQueue[list[int]] = SimpleQueue()
+        for first in range(0, gpus - tp_size + 1, tp_size):
+            slots.put(list(range(first, first + tp_size)))
+        start = partial(_in_slot, scratch, slots, base_port)
+        with ThreadPoolExecutor(gpus // tp_size) as pool:
+            rows += pool.map(start, [each for each in numbered if each[1].tp_size == tp_size])
     return rows
+
+
+def _in_slot(
+    scratch: Path, slots: SimpleQueue[list[int]], base_port: int, numbered: tuple[int, Setting]
+) -> dict[str, object]:
+    number, setting = numbered
+    gpus = slots.get()
+    try:
+        return _start(scratch, setting, gpus, base_port + 20 * number)
+    finally:
+        slots.put(gpus)
 
 
 def _checkpoint(scratch: Path, setting: Setting) -> Path:
