@@ -23,7 +23,7 @@ def measure(scratch: Path, checkpoint: Path, *, port: int) -> list[dict[str, obj
             tp_size: running.enter_context(_serving(scratch, checkpoint, tp_size, gpus, port + 20 * tp_size))
             for tp_size, gpus in _GPUS.items()
         }
-        for tp_size, server in servers.items():
+        for server in servers.values():
             run_load(Target(server.base_url, "responses"), bodies("responses", 500, 8, salt="warm-up"), streams=8)
         for streams in _STREAMS:
             for tp_size, server in servers.items():
