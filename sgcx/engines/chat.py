@@ -23,6 +23,7 @@ from sgcx.errors import EngineError
 from sgcx.responses.deltas import EngineDelta, Failed, Finished
 from sgcx.responses.dialect import Reader
 from sgcx.responses.engine import EngineRequest
+from sgcx.responses.logprob_alignment import LogprobAlignment
 from sgcx.responses.sse import SseDecoder
 
 _CONNECT_TIMEOUT_S = 5.0
@@ -67,7 +68,8 @@ class ChatEngine:
         return answer.is_success
 
     async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
-        reader = ChatReader(self._text_reader(request))
+        alignment = None if request.top_logprobs is None else LogprobAlignment()
+        reader = ChatReader(self._text_reader(request), alignment)
         started = False
         try:
             async with aclosing(self._chunks(request)) as chunks:

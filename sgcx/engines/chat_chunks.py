@@ -19,12 +19,14 @@ from sgcx.responses.deltas import (
     Finished,
     ReasoningDelta,
     TextDelta,
+    TokenLogprob,
     ToolCallArguments,
     ToolCallFinished,
     ToolCallStarted,
     Usage,
 )
 from sgcx.responses.dialect import Reader
+from sgcx.responses.logprob_alignment import LogprobAlignment
 
 Object: TypeAlias = Mapping[str, object]
 
@@ -57,6 +59,8 @@ class ChatReader:
     """`text_reader`: the engine's content is raw text with the model's markers, and this reads it."""
 
     text_reader: Reader | None = None
+    alignment: LogprobAlignment | None = None
+    """For requests that want logprobs."""
     _usage: Usage = field(default_factory=Usage, init=False)
     _reason: str | None = field(default=None, init=False)
     _held: list[_Call | ReasoningDelta | TextDelta] = field(default_factory=list, init=False)
@@ -80,6 +84,8 @@ class ChatReader:
         if reason := _text(choice.get("finish_reason")):
             self._reason = reason
             deltas += self._close()
+        if self.alignment is not None:
+            return self.alignment.attach(deltas, _logprobs(choice))
         return deltas
 
     def end(self) -> Finished | Failed:
@@ -161,7 +167,11 @@ def joined(deltas: list[EngineDelta]) -> list[EngineDelta]:
         return deltas
     result: list[EngineDelta] = []
     for kind, group in groupby(deltas, type):
-        if kind is TextDelta or kind is ReasoningDelta or kind is ToolCallArguments:
+        if kind is TextDelta:
+            texts = [delta for delta in group if isinstance(delta, TextDelta)]
+            logprobs = tuple(entry for delta in texts for entry in delta.logprobs)
+            result.append(TextDelta("".join(delta.text for delta in texts), logprobs))
+        elif kind is ReasoningDelta or kind is ToolCallArguments:
             result.append(kind("".join(delta.text for delta in group if isinstance(delta, kind))))
         else:
             result.extend(group)
@@ -187,12 +197,30 @@ def _parse_usage(usage: Object) -> Usage:
     )
 
 
+def _logprobs(choice: Object) -> list[TokenLogprob]:
+    entries = _objects(_object(choice.get("logprobs")), "content")
+    return [TokenLogprob(*_token(entry), tuple(map(_token, _objects(entry, "top_logprobs")))) for entry in entries]
+
+
+def _token(entry: Object) -> tuple[str, float]:
+    return _text(entry.get("token")), _number(entry.get("logprob"))
+
+
+def _objects(parent: Object, name: str) -> list[Object]:
+    value = parent.get(name)
+    return [_object(element) for element in value] if isinstance(value, list) else []
+
+
 def _object(value: object) -> Object:
     return value if isinstance(value, dict) else _NOTHING
 
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _count(value: object) -> int:

@@ -66,6 +66,8 @@ def build_body(request: EngineRequest, upstream: Upstream) -> JsonObject:
     tools = request.tools if upstream.raw is not None else (*request.tools, *request.late_tools)
     if tools:
         body |= {"tools": tools, **_call_fields(request.constraint, raw=upstream.raw is not None)}
+    if request.top_logprobs is not None:
+        body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     if request.max_new_tokens is not None:
         body["max_tokens"] = request.max_new_tokens
     if request.constraint.answer_schema is not None and not request.constraint.tools:

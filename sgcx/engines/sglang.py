@@ -11,18 +11,20 @@ import asyncio
 import copy
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import Protocol, TypedDict, cast
+from typing import Protocol, cast
 
 from sgcx.engines.pacing import pause_s
 from sgcx.engines.refusals import refusal
+from sgcx.engines.sglang_chunks import Chunk, ChunkReader, usage
 from sgcx.engines.structural_tags import enforceable_tag
 from sgcx.errors import EngineError
-from sgcx.responses.deltas import EngineDelta, Failed, Finished, ToolCallFinished, Usage
+from sgcx.responses.deltas import EngineDelta, Finished, ToolCallFinished
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import EngineRequest
+from sgcx.responses.logprob_alignment import LogprobAlignment
 from sgcx.responses.wire import JsonObject, JsonValue
 
 logger = logging.getLogger(__name__)
@@ -34,21 +36,6 @@ _NEVER = -1e9
 _RENDERING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sgcx-render")
 """Long conversations take long to render and tokenize: off the event loop, and one at a time, since fast
 tokenizers are not re-entrant."""
-
-
-class _MetaInfo(TypedDict, total=False):
-    finish_reason: Mapping[str, object] | None
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
-    reasoning_tokens: int
-
-
-class _Chunk(TypedDict):
-    """One output of `generate_request`. `text` is everything so far, not what is new."""
-
-    text: str
-    meta_info: _MetaInfo
 
 
 class _Tokenizer(Protocol):
@@ -77,7 +64,7 @@ class _TokenizerManager(Protocol):
     gracefully_exit: bool
     rid_to_state: dict[str, object]
 
-    def generate_request(self, obj: _GenerateRequest, request: object) -> AsyncIterator[_Chunk]: ...
+    def generate_request(self, obj: _GenerateRequest, request: object) -> AsyncIterator[Chunk]: ...
 
     def abort_request(self, rid: str) -> None: ...
 
@@ -105,30 +92,26 @@ class SglangEngine:
         if manager.gracefully_exit:
             raise EngineError("The server is shutting down", code=None, status=503, retry_after_s=30)
         generation = await asyncio.get_running_loop().run_in_executor(_RENDERING, self._convert, request)
-        reader = self._dialect.reader(prompt_tail=self._prompt_tail(generation))
-        finished = False
-        read = calls = 0
+        reader = ChunkReader(
+            self._dialect.reader(prompt_tail=self._prompt_tail(generation)),
+            LogprobAlignment() if request.top_logprobs is not None else None,
+        )
+        calls = 0
         try:
             # Without the HTTP request: the endpoint watches for its client itself, and two watchers would both abort.
             chunks_or_refusal = _checked(manager.generate_request(generation, None), manager, request)
             async with aclosing(chunks_or_refusal) as chunks:
                 async for chunk in chunks:
-                    text, meta = chunk["text"], chunk["meta_info"]
-                    for delta in reader.feed(text[read:]):
+                    for delta in reader.feed(chunk):
                         yield delta
                         calls += isinstance(delta, ToolCallFinished)
                         if calls == request.constraint.max_calls:
-                            yield Finished("stop", _usage(meta))  # and what else it would do is aborted
+                            yield Finished("stop", usage(chunk["meta_info"]))  # and what else it would do is aborted
                             return
-                    read = len(text)
-                    if (reason := meta.get("finish_reason")) is not None:
-                        finished = True
-                        for delta in [*reader.finish(), _end(reason, meta, started=read > 0)]:
-                            yield delta
-                    elif pause := pause_s(len(manager.rid_to_state)):
+                    if not reader.finished and (pause := pause_s(len(manager.rid_to_state))):
                         await asyncio.sleep(pause)
         finally:
-            if not finished:
+            if not reader.finished:
                 manager.abort_request(request.request_id)
 
     async def count_tokens(self, request: EngineRequest) -> int:
@@ -216,6 +199,8 @@ def _chat_request(request: EngineRequest) -> object:
     }
     if request.tools:
         fields["tools"] = list(request.tools)
+    if request.top_logprobs is not None:
+        fields |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     if request.max_new_tokens is not None:
         fields["max_completion_tokens"] = request.max_new_tokens
     return cast(object, ChatCompletionRequest(**fields))
@@ -238,8 +223,8 @@ def _verbatim_arguments(message: JsonObject) -> JsonObject:
 
 
 async def _checked(
-    chunks: AsyncIterator[_Chunk], manager: _TokenizerManager, request: EngineRequest
-) -> AsyncGenerator[_Chunk, None]:
+    chunks: AsyncIterator[Chunk], manager: _TokenizerManager, request: EngineRequest
+) -> AsyncGenerator[Chunk, None]:
     """Tokenizer-side refusals as `EngineError`."""
     try:
         async for chunk in chunks:
@@ -248,27 +233,3 @@ async def _checked(
         # 0.5.10.post1 keeps the state of a request that it refused, and then never finishes draining.
         manager.rid_to_state.pop(request.request_id, None)
         raise refusal(str(error), 400) from error
-
-
-def _end(reason: Mapping[str, object], meta: _MetaInfo, *, started: bool) -> Finished | Failed:
-    usage = _usage(meta)
-    match reason.get("type"):
-        case "stop":
-            return Finished("stop", usage)
-        case "length":
-            return Finished("length", usage)
-        case _:
-            status = reason.get("status_code")
-            refused = refusal(str(reason.get("message", "aborted")), int(status) if isinstance(status, int) else 500)
-            if not started:
-                raise refused
-            return Failed(refused.code or "server_error", refused.message)
-
-
-def _usage(meta: _MetaInfo) -> Usage:
-    return Usage(
-        input_tokens=meta.get("prompt_tokens", 0),
-        cached_tokens=meta.get("cached_tokens", 0),
-        output_tokens=meta.get("completion_tokens", 0),
-        reasoning_tokens=meta.get("reasoning_tokens", 0),
-    )

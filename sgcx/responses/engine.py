@@ -25,6 +25,8 @@ class EngineRequest:
     """None: as many as the context has room for."""
     constraint: Constraint
     thinking: bool
+    top_logprobs: int | None = None
+    """None: no logprobs; 0: those of the answer's own tokens."""
     late_tools: tuple[JsonObject, ...] = ()
     """Tools announced in the messages. For engines that accept calls of declared tools only."""
 

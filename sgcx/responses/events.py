@@ -16,6 +16,9 @@ ResponseEventType = Literal[
 ]
 Event = dict[str, JsonValue]
 
+_LEAST_LOGPROB = -9999.0
+"""JSON has no infinity; this is what the API says for what sampling left out."""
+
 
 def of_response(kind: ResponseEventType, response: JsonObject) -> Event:
     return {"type": kind, "response": response}
@@ -75,15 +78,15 @@ def output_text(text: str, logprobs: Sequence[TokenLogprob]) -> JsonObject:
 
 
 def _token(token: str, logprob: float) -> JsonObject:
-    return {"token": token, "bytes": list(token.encode()), "logprob": logprob}
+    return {"token": token, "bytes": list(token.encode()), "logprob": max(logprob, _LEAST_LOGPROB)}
 
 
 def _logprobs(entries: Sequence[TokenLogprob]) -> list[JsonObject]:
     return [
         {
             "token": entry.token,
-            "logprob": entry.logprob,
-            "top_logprobs": [{"token": token, "logprob": logprob} for token, logprob in entry.top],
+            "logprob": max(entry.logprob, _LEAST_LOGPROB),
+            "top_logprobs": [{"token": token, "logprob": max(logprob, _LEAST_LOGPROB)} for token, logprob in entry.top],
         }
         for entry in entries
     ]

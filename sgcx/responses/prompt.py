@@ -62,6 +62,7 @@ def build_engine_request(
             answer_schema=request.text_format.schema,
         ),
         thinking=thinking,
+        top_logprobs=request.top_logprobs,
     )
 
 

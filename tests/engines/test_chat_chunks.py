@@ -15,11 +15,13 @@ from sgcx.responses.deltas import (
     Finished,
     ReasoningDelta,
     TextDelta,
+    TokenLogprob,
     ToolCallArguments,
     ToolCallFinished,
     ToolCallStarted,
     Usage,
 )
+from sgcx.responses.logprob_alignment import LogprobAlignment
 from sgcx.responses.stream import ResponseStream
 from sgcx.responses.tool_table import ToolTable
 
@@ -164,7 +166,10 @@ deltas = st.fixed_dictionaries(
     },
 )
 reasons = st.sampled_from([None, None, None, "stop", "tool_calls", "length", "abort"]) | json_values
-choices = st.fixed_dictionaries({}, optional={"delta": deltas | json_values, "finish_reason": reasons})
+logprobs = st.fixed_dictionaries({}, optional={"content": json_values | st.lists(json_values, max_size=2)})
+choices = st.fixed_dictionaries(
+    {}, optional={"delta": deltas | json_values, "finish_reason": reasons, "logprobs": logprobs | json_values}
+)
 chunks = st.fixed_dictionaries({}, optional={"choices": st.lists(choices | json_values, max_size=2) | json_values})
 
 
@@ -176,11 +181,25 @@ def test_whatever_an_engine_streams_gives_a_legal_response(streamed, limited):
     )
     stream.start()
     try:
-        for delta in read(*streamed):
+        for delta in read(*streamed, reader=ChatReader(alignment=LogprobAlignment())):
             stream.feed(delta)
     except EngineError:
         return
     assert stream.state == "closed"
+
+
+def scored(token, *others):
+    top = [{"token": text, "logprob": -1.0, "bytes": None} for text in (token, *others)]
+    return {"token": token, "logprob": -0.5, "bytes": None, "top_logprobs": top}
+
+
+def test_logprobs_stand_with_their_text_also_where_pieces_are_joined():
+    chunks = [chunk(reasoning_content="hm"), chunk(content="Hel"), chunk(content="lo"), chunk("stop")]
+    for each, token in zip(chunks, ("hm", "Hel", "lo"), strict=False):
+        each["choices"][0]["logprobs"] = {"content": [scored(token, "x")]}
+    deltas = joined(read(*chunks, reader=ChatReader(alignment=LogprobAlignment())))
+    hel, lo = (TokenLogprob(token, -0.5, ((token, -1.0), ("x", -1.0))) for token in ("Hel", "lo"))
+    assert deltas == [ReasoningDelta("hm"), TextDelta("Hello", (hel, lo)), Finished("stop")]
 
 
 def test_what_arrived_together_is_sent_on_together():

@@ -105,6 +105,7 @@ def test_the_upstream_gets_the_whole_request():
     asked = request(
         tools=({"type": "function", "function": {"name": "f", "parameters": {}}},),
         max_new_tokens=7,
+        top_logprobs=3,
         constraint=Constraint(tools=(CallableTool("f", AnyObject()),), must_call=True, max_calls=1),
     )
     with played(HELLO) as upstream:
@@ -118,6 +119,8 @@ def test_the_upstream_gets_the_whole_request():
         "temperature": 1.0,
         "top_p": 0.95,
         "max_tokens": 7,
+        "logprobs": True,
+        "top_logprobs": 3,
         "tool_choice": {"type": "function", "function": {"name": "f"}},
         "parallel_tool_calls": False,
         "stream": True,
