@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from openai.types.responses import ResponseOutputItem, ResponseStreamEvent
+from openai.types.responses import ResponseItem, ResponseOutputItem, ResponseStreamEvent
 from pydantic import BaseModel
 
 
@@ -16,6 +16,7 @@ def _by_type(union: object) -> dict[str, type[BaseModel]]:
 
 _EVENTS = _by_type(ResponseStreamEvent)
 _ITEMS = _by_type(ResponseOutputItem)
+_LISTED = _by_type(ResponseItem)
 
 
 def judge(events: list[dict[str, Any]]) -> None:
@@ -25,3 +26,8 @@ def judge(events: list[dict[str, Any]]) -> None:
         items = event["response"]["output"] if "response" in event else [event["item"]] if "item" in event else []
         for item in items:
             _ITEMS[item["type"]].model_validate(item)
+
+
+def judge_listed(item: dict[str, Any]) -> None:
+    """An item as the API lists it; messages are those of the assistant."""
+    _LISTED[item["type"]].model_validate(item)

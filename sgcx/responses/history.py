@@ -15,16 +15,28 @@ from sgcx.responses.wire import JsonObject, JsonValue
 
 NewId = Callable[[str], str]
 
-_PREFIXES = {
-    "message": "msg",
-    "reasoning": "rs",
-    "function_call": "fc",
-    "function_call_output": "fco",
-    "custom_tool_call": "ctc",
-    "custom_tool_call_output": "ctco",
-    "compaction": "cmp",
+_COMPLETED: JsonObject = {"status": "completed"}
+_FOUND_BY_CLIENT: JsonObject = {"execution": "client", "status": "completed"}
+_LISTED: Mapping[str, tuple[str, JsonObject]] = {
+    "message": ("msg", _COMPLETED),
+    "agent_message": ("amsg", {}),
+    "reasoning": ("rs", {}),
+    "compaction": ("cmp", {}),
+    "configuration_update": ("cfg", {}),
+    "additional_tools": ("at", {}),
+    "function_call": ("fc", _COMPLETED),
+    "function_call_output": ("fco", _COMPLETED),
+    "custom_tool_call": ("ctc", _COMPLETED),
+    "custom_tool_call_output": ("ctco", _COMPLETED),
+    "tool_search_call": ("tsc", _FOUND_BY_CLIENT),
+    "tool_search_output": ("tso", _FOUND_BY_CLIENT),
+    "shell_call": ("sh", _COMPLETED),
+    "shell_call_output": ("sho", _COMPLETED),
+    "local_shell_call": ("lsh", _COMPLETED),
+    "apply_patch_call": ("apc", _COMPLETED),
+    "apply_patch_call_output": ("apco", {}),
 }
-_WITH_STATUS = ("message", "function_call", "function_call_output")
+"""Kinds of items → the prefix of their ids, and what a listed item has that one in a request may leave out."""
 
 
 def earlier_items(
@@ -45,11 +57,13 @@ def own_items(sent: JsonValue, new_id: NewId) -> tuple[JsonObject, ...]:
 
 def _as_listed(item: JsonObject, new_id: NewId) -> JsonObject:
     kind = item.get("type") or "message"
+    prefix, defaults = _LISTED.get(str(kind), ("item", {}))
     listed: dict[str, JsonValue] = {**item, "type": kind}
     if not isinstance(listed.get("id"), str) or not listed["id"]:
-        listed["id"] = new_id(_PREFIXES.get(str(kind), "item"))
-    if kind in _WITH_STATUS and listed.get("status") is None:
-        listed["status"] = "completed"
+        listed["id"] = new_id(prefix)
+    for name, value in defaults.items():
+        if listed.get(name) is None:
+            listed[name] = value
     content = listed.get("content")
     if kind == "message" and isinstance(content, str):
         listed["content"] = [_text_part(content, output=item.get("role") == "assistant")]

@@ -62,7 +62,7 @@ class ToolTable:
         tool = self.by_exposed_name.get(written)
         if tool is not None:
             return tool
-        meant = [t for t in self.by_exposed_name.values() if written in (t.name, f"{t.namespace}.{t.name}")]
+        meant = [tool for tool in self.by_exposed_name.values() if _is_meant(tool, written)]
         return meant[0] if len(meant) == 1 else None
 
     def chat_tools(self) -> tuple[JsonObject, ...]:
@@ -103,6 +103,10 @@ def parse_tool_table(declared: Node, conversation: Iterable[Node]) -> tuple[Tool
 
 def _key(tool: Tool) -> _Key:
     return tool.namespace, tool.name
+
+
+def _is_meant(tool: Tool, written: str) -> bool:
+    return written == tool.name or (tool.namespace is not None and written == f"{tool.namespace}.{tool.name}")
 
 
 def _declaration(shown: str, tool: Tool) -> JsonObject:

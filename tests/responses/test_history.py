@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from sdk_types import judge_listed
 
 from sgcx.errors import InvalidRequest
 from sgcx.responses.deltas import (
@@ -64,6 +65,34 @@ def test_items_get_ids_of_their_kind_and_keep_those_they_have():
     assert kept[1]["content"] == [{"type": "output_text", "text": "b", "annotations": [], "logprobs": []}]
     assert kept[2]["status"] == kept[3]["status"] == "completed"
     assert sent[3]["id"] is None, "the request itself stays as it was"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"role": "assistant", "content": "a"},
+        {"type": "reasoning", "summary": []},
+        {"type": "compaction", "encrypted_content": "x"},
+        {"type": "configuration_update", "reasoning": {"effort": "low"}},
+        {"type": "additional_tools", "role": "developer", "tools": []},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "x"},
+        {"type": "custom_tool_call", "call_id": "c", "name": "g", "input": ""},
+        {"type": "custom_tool_call_output", "call_id": "c", "output": ""},
+        {"type": "tool_search_call", "call_id": "c", "arguments": {}},
+        {"type": "tool_search_output", "call_id": "c", "tools": []},
+        {"type": "shell_call", "call_id": "c", "action": {"commands": ["ls"]}},
+        {"type": "shell_call_output", "call_id": "c", "output": []},
+        {"type": "local_shell_call", "call_id": "c", "action": {"type": "exec", "command": ["ls"], "env": {}}},
+        {"type": "local_shell_call_output", "id": "lsh_1", "output": ""},
+        {"type": "apply_patch_call", "call_id": "c", "operation": {"type": "delete_file", "path": "a"}},
+        {"type": "apply_patch_call_output", "call_id": "c", "status": "failed"},
+    ],
+    ids=lambda sent: sent.get("type", "message"),
+)
+def test_what_is_listed_is_as_the_sdk_types_it(sent):
+    [listed] = own_items([sent], new_ids())
+    judge_listed(listed)
 
 
 def test_references_are_replaced_in_place():
