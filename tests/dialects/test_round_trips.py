@@ -48,7 +48,7 @@ def arguments(**fields):
 
 CALLS = st.one_of(
     st.tuples(st.just("exec_command"), arguments(cmd=TEXTS)),
-    st.tuples(st.just("exec_command"), TEXTS.map(lambda text: f'{{"cmd": "{text}')),
+    st.tuples(st.just("exec_command"), st.sampled_from(['{"cmd": "cat ', '{"cmd":', "ls", "[1]"])),
     st.tuples(st.sampled_from(["mcp__demo__add", ADD_SHOWN, LONG_SHOWN]), st.just('{"a":  1}')),
     st.tuples(st.just("note"), arguments(input=TEXTS)),
     st.tuples(st.just("tool_search"), arguments(query=TEXTS)),
