@@ -14,6 +14,10 @@ from sgcx.responses.prompt_memory import PromptMemory
 from sgcx.responses.seal import Seal
 from sgcx.responses.storage import Storage
 
+REASONING_INCLUDED = ("x-reasoning-included", "true")
+"""Codex adds the sealed reasoning of its history, by its own estimate, to the usage that it was told, and compacts too
+early, unless a header says that usage holds it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:

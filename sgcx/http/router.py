@@ -14,7 +14,7 @@ from sgcx.http.background import BackgroundRuns
 from sgcx.http.bodies import read_json
 from sgcx.http.compact import compact_route
 from sgcx.http.creation import Creation, create_response
-from sgcx.http.endpoint import Endpoint
+from sgcx.http.endpoint import REASONING_INCLUDED, Endpoint
 from sgcx.http.errors import JSON, envelope, error_response
 from sgcx.http.event_stream import EventStream, terminal_event
 from sgcx.http.ids import new_id
@@ -76,7 +76,7 @@ class _Responses:
 
     async def _answer(self, creation: Creation, turn: Turn, http_request: Request) -> ASGIApp:
         request, stream, batches = creation.request, creation.stream, creation.batches
-        headers = {"x-request-id": stream.response_id, **creation.told}
+        headers = dict([("x-request-id", stream.response_id), REASONING_INCLUDED, *creation.told.items()])
         if creation.ignored:
             headers[IGNORED_HEADER] = creation.ignored
         if request.background:

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from sgcx.errors import InvalidRequest
 from sgcx.http.bodies import MAX_BODY_BYTES
 from sgcx.http.creation import create_response
-from sgcx.http.endpoint import Endpoint
+from sgcx.http.endpoint import REASONING_INCLUDED, Endpoint
 from sgcx.http.errors import problem_of
 from sgcx.http.event_stream import EventPump
 from sgcx.http.ids import new_id
@@ -53,7 +53,8 @@ _TRY_AGAIN_LATER = 1013
 
 def websocket_route(endpoint: Endpoint) -> WebSocketRoute:
     async def serve(websocket: WebSocket) -> None:
-        await websocket.accept()
+        name, value = REASONING_INCLUDED
+        await websocket.accept(headers=[(name.encode(), value.encode())])
         await _Connection(endpoint, websocket).run()
 
     return WebSocketRoute("/v1/responses", serve)

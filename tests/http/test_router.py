@@ -95,6 +95,12 @@ def test_a_stream_and_a_whole_response_say_the_same():
     assert streamed.keys() == whole.keys()
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_clients_learn_that_usage_holds_the_reasoning_that_they_replay(stream):
+    with served(PlayedEngine([TextDelta("ok"), Finished("stop")])) as client:
+        assert post(client, stream=stream).headers["x-reasoning-included"] == "true"
+
+
 def test_the_engine_gets_the_rendered_conversation_and_recommended_sampling():
     engine = PlayedEngine([TextDelta("ok"), Finished("stop")])
     with served(engine) as client:

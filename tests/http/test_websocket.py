@@ -91,6 +91,11 @@ def test_a_response_is_streamed_with_the_events_that_http_has():
     assert events[-1]["response"]["usage"]["total_tokens"] == 5
 
 
+def test_clients_learn_that_usage_holds_the_reasoning_that_they_replay():
+    with connected(PlayedEngine(ANSWER)) as client:
+        assert client.connection.response.headers["x-reasoning-included"] == "true"
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_whatever_is_said_about_streaming_it_is_streamed(stream):
     with connected(PlayedEngine(ANSWER)) as client:
