@@ -12,6 +12,7 @@ from sgcx.cli.plan_options import Concurrency, Context, Gpus, Hardware, HostCach
 
 if TYPE_CHECKING:
     from sgcx.paths import Paths
+    from sgcx.planning.calibration import Difference
     from sgcx.planning.plan import LaunchPlan, Wishes
     from sgcx.workflows.up import UpOptions, UpResult
 
@@ -130,6 +131,7 @@ def _show(result: UpResult, *, as_json: bool) -> None:
                 "scripted": result.scripted,
                 "pid": record.pid,
                 "log": record.log_path,
+                "prediction": result.difference.to_json() if result.difference else None,
                 "stage_seconds": {stage: round(seconds, 1) for stage, seconds in result.stage_seconds},
             }
         )
@@ -144,11 +146,29 @@ def _show(result: UpResult, *, as_json: bool) -> None:
             ("Endpoint", record.base_url),
             ("Model", record.served_model_name),
             ("Key", f"in {result.api_key_path}" if result.api_key_path else "none is asked for"),
+            *_truth(result.difference),
             ("Next", "sgcx codex-config, then sgcx codex"),
         ]
     )
     if result.scripted:
         render.note("The rehearsal model is scripted: it is no language model and knows only a few tasks")
+
+
+def _truth(difference: Difference | None) -> list[tuple[str, str]]:
+    """What the plan promised, as SGLang has it now."""
+    from sgcx.cli.render import gib
+
+    if difference is None:
+        return []
+    predicted, observed = difference.prediction, difference.observation
+    lines: list[tuple[str, str]] = []
+    if observed.max_total_num_tokens is not None:
+        tokens = f"{observed.max_total_num_tokens:,} tokens, planned {predicted.max_total_num_tokens:,}"
+        lines.append(("Cache", tokens))
+    if observed.weights_bytes is not None:
+        weights = f"{gib(observed.weights_bytes)} on each GPU, planned {gib(predicted.weights_bytes)}"
+        lines.append(("Weights", weights))
+    return lines
 
 
 def _stay(plan: LaunchPlan, options: UpOptions, paths: Paths, *, as_json: bool) -> None:

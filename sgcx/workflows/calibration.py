@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from sgcx.atomic_write import write_atomically
@@ -35,10 +36,11 @@ def learn(plan: LaunchPlan, facts: LaunchFacts, *, server_name: str, paths: Path
     if plan.prediction is None:
         return None
     difference = compare(plan.prediction, observe(facts))
-    _write(paths.servers / server_name / PREDICTION_NAME, difference.to_json())
-    if difference.calibration is not None:
-        table = load_calibrations(paths).with_entry(plan.prediction.key, difference.calibration)
-        _write(paths.calibration, {"entries": table.to_json()})
+    with suppress(OSError):  # the server runs: a full disk is no reason to end it
+        _write(paths.servers / server_name / PREDICTION_NAME, difference.to_json())
+        if difference.calibration is not None:
+            table = load_calibrations(paths).with_entry(plan.prediction.key, difference.calibration)
+            _write(paths.calibration, {"entries": table.to_json()})
     return difference
 
 

@@ -17,6 +17,7 @@ from sgcx.dialects.deepseek_r1 import chat_template_path
 from sgcx.errors import LaunchFailed, SgcxError, UserError
 from sgcx.paths import Paths
 from sgcx.planning.argv import build_argv, build_environment
+from sgcx.planning.calibration import Difference
 from sgcx.planning.plan import LaunchPlan
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.rehearsal.rules import SCRIPT_VARIABLE
@@ -36,6 +37,7 @@ from sgcx.server.records import (
     server_dir,
 )
 from sgcx.server.supervisor import ChildHandle, spawn, stop, survey
+from sgcx.workflows.calibration import learn
 from sgcx.workflows.catalog import catalog_model
 from sgcx.workflows.codex import server_key
 from sgcx.workflows.down import down_record
@@ -104,6 +106,8 @@ class UpResult:
     """What the user asked for and a server that was there already does otherwise."""
     facts: LaunchFacts = field(default_factory=LaunchFacts)
     stage_seconds: tuple[tuple[str, float], ...] = ()
+    difference: Difference | None = None
+    """What the plan predicted beside what SGLang reported; None for a server that was there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +223,8 @@ def _launch(plan: LaunchPlan, options: UpOptions, directory: Path, paths: Paths,
         child = _start_child(plan, options, directory, runtime, paths)
         record = _record(plan, options, child, runtime)
         save_record(paths.servers, record)
-        return _wait(record, child, plan.profile, options, paths, on_event)
+        result = _wait(record, child, plan.profile, options, paths, on_event)
+    return replace(result, difference=learn(plan, result.facts, server_name=options.name, paths=paths))
 
 
 @contextmanager
