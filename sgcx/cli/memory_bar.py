@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from sgcx.planning.memory import GIB, MemoryEstimate
 
+_SMALLEST_PART_BYTES = GIB // 20
+"""Less would be shown as 0.0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -16,7 +19,7 @@ class Part:
 
 
 def memory_parts(memory: MemoryEstimate) -> tuple[Part, ...]:
-    """In the order in which the GPU fills; parts of no size are left out."""
+    """In the order in which the GPU fills; parts too small to be seen are left out."""
     reserve = memory.overhead_bytes + memory.reserve_bytes
     parts = (
         Part("weights", memory.weights_bytes, "█", "#"),
@@ -27,7 +30,7 @@ def memory_parts(memory: MemoryEstimate) -> tuple[Part, ...]:
         Part("CUDA, reserve", reserve, "░", "-"),
         Part("not used", max(0, memory.free_bytes - memory.total_bytes), " ", " "),
     )
-    return tuple(part for part in parts if part.size_bytes)
+    return tuple(part for part in parts if part.size_bytes >= _SMALLEST_PART_BYTES)
 
 
 def memory_bar(memory: MemoryEstimate, width: int, *, as_ascii: bool) -> str:

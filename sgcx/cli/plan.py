@@ -23,6 +23,7 @@ from sgcx.cli.plan_options import (
 )
 
 if TYPE_CHECKING:
+    from sgcx.paths import Paths
     from sgcx.planning.plan import LaunchPlan, Refusal
     from sgcx.workflows.planning import PlannedVariant
 
@@ -70,13 +71,14 @@ def plan(
     if compare:
         _show_comparison(compare_variants(model, wishes, paths=paths, hardware_file=hardware), json, ascii)
     else:
-        _show(make_plan(model, wishes, paths=paths, hardware_file=hardware).outcome, json, ascii)
+        _show(make_plan(model, wishes, paths=paths, hardware_file=hardware).outcome, paths, json, ascii)
 
 
-def _show(outcome: LaunchPlan | Refusal, as_json: bool, as_ascii: bool) -> None:
+def _show(outcome: LaunchPlan | Refusal, paths: Paths, as_json: bool, as_ascii: bool) -> None:
     from sgcx.cli import plan_view, render
     from sgcx.errors import UserError
     from sgcx.planning.plan import Refusal
+    from sgcx.workflows.planning import node_commands
 
     if as_json:
         render.print_json(outcome.to_json())
@@ -86,7 +88,7 @@ def _show(outcome: LaunchPlan | Refusal, as_json: bool, as_ascii: bool) -> None:
         raise UserError(outcome.message, hint=outcome.hint)
     else:
         plan_view.show_plan(outcome, quiet=False, as_ascii=as_ascii)
-        plan_view.show_node_commands(outcome)
+        plan_view.show_node_commands(node_commands(outcome, paths))
 
 
 def _show_comparison(planned: tuple[PlannedVariant, ...], as_json: bool, as_ascii: bool) -> None:

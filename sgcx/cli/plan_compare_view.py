@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.console import Console
+
 from sgcx.cli import render
 from sgcx.planning.plan import LaunchPlan, Refusal
 from sgcx.workflows.planning import PlannedVariant
@@ -11,7 +13,7 @@ _COLUMNS = ("Variant", "GPUs", "Weights", "Cache", "Context", "Decode", "Format"
 
 def show_comparison(planned: tuple[PlannedVariant, ...], *, as_ascii: bool) -> None:
     render.print_table(_COLUMNS, [_row(each, as_ascii) for each in planned])
-    render.stdout().print(
+    Console(highlight=False).print(
         "\nWeights and cache are those of each GPU, the cache in thousands of tokens; "
         "decode is an estimate, in tokens/s for one stream"
     )

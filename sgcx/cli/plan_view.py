@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shlex
 
+from rich.console import Console
 from rich.markup import escape
 
 from sgcx.cli import render
 from sgcx.cli.memory_bar import memory_bar, memory_legend
-from sgcx.planning.argv import build_argv
 from sgcx.planning.memory import MemoryEstimate
 from sgcx.planning.plan import LaunchPlan
 from sgcx.planning.profile import HubCheckpoint
-from sgcx.workflows.up import DEFAULT_HOST, DEFAULT_PORT, LaunchCommand
+from sgcx.workflows.up import LaunchCommand
 
 _WIDEST_BAR = 100
 _SHORTER_SESSIONS = (131_072, 65_536, 32_768)
@@ -41,22 +41,18 @@ def show_dry_run(plan: LaunchPlan, command: LaunchCommand, *, as_json: bool) -> 
         console.print(f"{name}={shlex.quote(value)}", markup=False)
 
 
-def show_node_commands(plan: LaunchPlan) -> None:
+def show_node_commands(commands: tuple[LaunchCommand, ...]) -> None:
     """Of a plan for several machines: what to run on each."""
-    checkpoint = plan.profile.checkpoint
-    if plan.node_count == 1 or not isinstance(checkpoint, HubCheckpoint):
-        return
-    for rank in range(plan.node_count):
-        argv = build_argv(
-            plan,
-            model_path=checkpoint.repository,
-            served_model_name=plan.profile.served_model_name,
-            host=DEFAULT_HOST,
-            port=DEFAULT_PORT,
-            node_rank=rank,
+    console = render.stdout()
+    for rank, command in enumerate(commands):
+        console.print(f"\n[bold]On node {rank}[/bold]")
+        variables = [f"{name}={value}" for name, value in sorted(command.environment.items())]
+        program = ("env", *variables, "python", "-m", "sglang.launch_server", *command.argv)
+        console.print(shlex.join(program), markup=False)
+    if commands:
+        console.print(
+            "\nThey start SGLang alone: `sgcx gateway --upstream URL` is the endpoint for Codex in front of it"
         )
-        render.stdout().print(f"\n[bold]On node {rank}[/bold]")
-        render.stdout().print(shlex.join(("python", "-m", "sglang.launch_server", *argv)), markup=False)
 
 
 def cache_sentence(plan: LaunchPlan) -> str:
@@ -68,7 +64,7 @@ def cache_sentence(plan: LaunchPlan) -> str:
 
 def _print_plan(plan: LaunchPlan, as_ascii: bool) -> None:
     console = render.stdout()
-    console.print(_text(_headline(plan), as_ascii))
+    Console(highlight=False).print(_text(_headline(plan), as_ascii))
     if plan.memory is not None:
         _print_memory(plan.memory, as_ascii)
     facts = _facts(plan)

@@ -1,4 +1,4 @@
-"""`sgcx profiles list|show|validate`; without a word after it, the list."""
+"""`sgcx profiles list|show|validate|new`; without a word after it, the list."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(list_all)
     group.command("show")(show)
     group.command("validate")(validate)
+    group.command("new")(new)
     app.add_typer(group, name="profiles")
 
 
@@ -72,6 +73,23 @@ def validate(
             render.render_error(entry.profile, as_json=False)
     if any(isinstance(entry.profile, UserError) for entry in checked):
         raise typer.Exit(_EXIT_INVALID)
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="The new profile's name.")],
+    source: Annotated[str, typer.Option("--from", metavar="FOLDER|OWNER/MODEL", help="The checkpoint, at hand.")],
+    json: Json = False,
+) -> None:
+    """Write a commented profile of a checkpoint, to be looked at and changed."""
+    from sgcx.cli import render
+    from sgcx.paths import Paths
+    from sgcx.workflows.profiles import new as write_new
+
+    path = write_new(name, source, Paths.from_environment())
+    if json:
+        render.print_json({"name": name, "path": str(path)})
+        return
+    render.print_pairs([("File", str(path)), ("Next", f"sgcx plan {name}")])
 
 
 def _list(*, as_json: bool) -> None:

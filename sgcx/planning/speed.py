@@ -1,8 +1,8 @@
 """How fast a plan will be, as ranges: a roofline with measured corrections. An estimate, and shown as one.
 
 Decoding one token reads the weights once, and pays a fixed price for each layer: exchanges between GPUs, and starting
-kernels. Two published measurements of very different models on eight GPUs agree on that price. Prefill reaches a small
-share of the GPUs' arithmetic, measured far below what textbooks expect.
+kernels. Two published measurements of very different models on eight GPUs agree on that price. Prefill of models with
+experts reaches a small share of the GPUs' arithmetic, measured far below what textbooks expect.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _LAYER_S_PCIE = 0.3e-3
 _UNCERTAINTY = 0.5
 _SLOWEST_TOGETHER = 0.25
 """Published measurements with many streams lie as far below the model as this."""
-_PREFILL_SHARES = (0.02, 0.2)
+_PREFILL_SHARES_EXPERTS = (0.02, 0.2)
+_PREFILL_SHARES_DENSE = (0.1, 0.6)
 _PROMPT_TOKENS = 10_000
 _GB_S = 1e9
 _TFLOPS = 1e12
@@ -81,7 +82,8 @@ def estimate_speed(
     arithmetic = (gpu.bf16_tflops if checkpoint.quantization == "bf16" else gpu.fp8_tflops) * _TFLOPS
     parallel = layout.settings.parallelism.tp_size
     limit = arithmetic * parallel / (2 * active_parameters(checkpoint.architecture))
-    slow, fast = (limit * share for share in _PREFILL_SHARES)
+    shares = _PREFILL_SHARES_DENSE if checkpoint.architecture.experts is None else _PREFILL_SHARES_EXPERTS
+    slow, fast = (limit * share for share in shares)
     return SpeedEstimate(
         decode_tokens_per_s=((1 - _UNCERTAINTY) / one, (1 + _UNCERTAINTY) / one),
         decode_tokens_per_s_full=(streams / many * _SLOWEST_TOGETHER, streams / many * (1 + _UNCERTAINTY)),

@@ -10,12 +10,14 @@ from sgcx.errors import UserError
 from sgcx.hardware.detect import detect_hardware
 from sgcx.paths import Paths
 from sgcx.planning.plan import LaunchPlan, Refusal, Wishes
-from sgcx.planning.planner import plan
+from sgcx.planning.planner import plan as make_launch_plan
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.planning.snapshot import HardwareSnapshot, parse_snapshot
 from sgcx.profiles import list_profiles, load_profile
 from sgcx.server.engine_specs import list_specs
 from sgcx.workflows.calibration import load_calibrations
+from sgcx.workflows.checkpoints import with_checkpoints_at_hand
+from sgcx.workflows.up import LaunchCommand, UpOptions, launch_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class PlannedVariant:
 
 
 def make_plan(profile_name: str, wishes: Wishes, *, paths: Paths, hardware_file: Path | None = None) -> Planned:
-    profile = load_profile(profile_name, paths.user_profiles)
+    profile = with_checkpoints_at_hand(load_profile(profile_name, paths.user_profiles))
     hardware = detect_hardware(paths.data) if hardware_file is None else read_hardware(hardware_file)
     return Planned(hardware, _plan(hardware, profile, wishes, paths))
 
@@ -40,7 +42,7 @@ def compare_variants(
     profile_name: str, wishes: Wishes, *, paths: Paths, hardware_file: Path | None = None
 ) -> tuple[PlannedVariant, ...]:
     """Every variant as if it alone were wanted."""
-    profile = load_profile(profile_name, paths.user_profiles)
+    profile = with_checkpoints_at_hand(load_profile(profile_name, paths.user_profiles))
     if not profile.variants:
         raise UserError(f"{profile.name} has no variants to compare")
     hardware = detect_hardware(paths.data) if hardware_file is None else read_hardware(hardware_file)
@@ -48,6 +50,14 @@ def compare_variants(
         PlannedVariant(variant, _plan(hardware, profile, replace(wishes, variant=variant.variant), paths))
         for variant in profile.variants
     )
+
+
+def node_commands(plan: LaunchPlan, paths: Paths) -> tuple[LaunchCommand, ...]:
+    """SGLang's own command for each machine of a plan for several; none for one machine, where `sgcx up` starts it."""
+    if plan.node_count == 1:
+        return ()
+    options = UpOptions(name=plan.profile.name)
+    return tuple(launch_command(plan, options, paths, node_rank=rank) for rank in range(plan.node_count))
 
 
 def read_hardware(path: Path) -> HardwareSnapshot:
@@ -60,7 +70,7 @@ def read_hardware(path: Path) -> HardwareSnapshot:
 
 def _plan(hardware: HardwareSnapshot, profile: Profile, wishes: Wishes, paths: Paths) -> LaunchPlan | Refusal:
     entries = list_profiles(paths.user_profiles)
-    return plan(
+    return make_launch_plan(
         hardware,
         profile,
         wishes,

@@ -118,7 +118,7 @@ class LaunchCommand:
     environment: dict[str, str]
 
 
-def launch_command(plan: LaunchPlan, options: UpOptions, paths: Paths) -> LaunchCommand:
+def launch_command(plan: LaunchPlan, options: UpOptions, paths: Paths, *, node_rank: int = 0) -> LaunchCommand:
     profile = plan.profile
     model_path = (
         profile.checkpoint.repository
@@ -131,6 +131,7 @@ def launch_command(plan: LaunchPlan, options: UpOptions, paths: Paths) -> Launch
         served_model_name=profile.served_model_name,
         host=options.listen_host,
         port=options.listen_port,
+        node_rank=node_rank,
         # R1's published template shows no tool to the model.
         chat_template=str(chat_template_path()) if profile.dialect == "deepseek_r1" else None,
     )
