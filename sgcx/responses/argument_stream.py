@@ -17,7 +17,7 @@ from sgcx.responses.wire import JsonObject
 _MEMBER = re.compile(r'(\s*,?\s*)("(?:[^"\\]|\\.)*"\s*:\s*)(?=\S)', re.DOTALL)
 _END = re.compile(r"\s*}")
 _MAX_KEY_CHARACTERS = 1000
-"""What is longer is no key."""
+"""With the white space around it. What is longer is no key."""
 _STRUCTURE = re.compile(r'["{}\[\]]')
 _QUOTE_OR_ESCAPE = re.compile(r'["\\]')
 _SCALAR_END = re.compile(r"[\s,}\]]")
@@ -123,11 +123,11 @@ class ArgumentStream:
     def _begin_member(self) -> str | None:
         if end := _END.match(self._waiting):
             return self._take(end.end()) + self._give_up()
-        found = _MEMBER.match(self._waiting)
+        found = _MEMBER.match(self._waiting, 0, _MAX_KEY_CHARACTERS)
         if found is None:
             begun = self._waiting.lstrip()
-            is_json = not begun or begun[0] in ',"'
-            return None if is_json and len(begun) < _MAX_KEY_CHARACTERS else self._give_up()
+            may_be_key = len(self._waiting) < _MAX_KEY_CHARACTERS and (not begun or begun[0] in ',"')
+            return None if may_be_key else self._give_up()
         self._take(found.end())
         self._separator, self._key = found.groups()
         if self._waiting[0] == '"' and takes_string(self._name(), self.parameters or {}):

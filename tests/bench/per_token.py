@@ -13,7 +13,8 @@ import time
 
 from sgcx.dialects.deepseek_r1 import DeepSeekR1
 from sgcx.dialects.kimi_k2 import KimiK2
-from sgcx.http.event_stream import EventStream, Generation, events
+from sgcx.http.event_stream import EventStream
+from sgcx.http.generation import Generation, events
 from sgcx.responses import sse
 from sgcx.responses.deltas import Finished
 from sgcx.responses.request import parse_request
@@ -86,6 +87,16 @@ async def serve():
     await EventStream(batches, response, heartbeat_s=10, headers={})({}, receive, send)
 
 
+STAGES = {
+    "one chat chunk, standard library": reference,
+    "reader, Kimi K2": lambda: read(KimiK2()),
+    "reader, DeepSeek R1": lambda: read(DeepSeekR1()),
+    "+ response stream": stream,
+    "+ server-sent events": encode,
+    "+ asyncio, up to the socket": lambda: asyncio.run(serve()),
+}
+
+
 def microseconds_per_token(work, rounds=5):
     best = float("inf")
     for _ in range(rounds):
@@ -96,16 +107,8 @@ def microseconds_per_token(work, rounds=5):
 
 
 def main():
-    stages = {
-        "one chat chunk, standard library": reference,
-        "reader, Kimi K2": lambda: read(KimiK2()),
-        "reader, DeepSeek R1": lambda: read(DeepSeekR1()),
-        "+ response stream": stream,
-        "+ server-sent events": encode,
-        "+ asyncio, up to the socket": lambda: asyncio.run(serve()),
-    }
     unit = microseconds_per_token(reference)
-    for name, work in stages.items():
+    for name, work in STAGES.items():
         spent = microseconds_per_token(work)
         print(f"{name:34} {spent:6.2f} us {spent / unit:6.2f} x")
 
