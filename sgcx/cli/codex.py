@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ from sgcx.cli.options import Json, ServerName, Yes
 
 if TYPE_CHECKING:
     from sgcx.paths import Paths
+    from sgcx.workflows.codex import CodexChange
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +23,13 @@ def register(app: typer.Typer) -> None:
 
 def codex_config(
     name: ServerName = None,
+    url: Annotated[
+        str | None, typer.Option(help="Any sgcx server, such as a gateway: http://127.0.0.1:30001/v1.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="With --url: the model, if the server has several.")] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="With --url: file with the server's API key; else this machine's.")
+    ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Take back what was written.")] = False,
     yes: Yes = False,
     json: Json = False,
@@ -31,17 +40,36 @@ def codex_config(
     paths = Paths.from_environment()
     if undo:
         _undo(paths, as_json=json)
+    elif url is not None:
+        _write(paths, _plan_for_url(paths, name, url, model, key_file), yes=yes, as_json=json)
     else:
-        _write(paths, name, yes=yes, as_json=json)
+        _write(paths, _plan_for_server(paths, name, model, key_file), yes=yes, as_json=json)
 
 
-def _write(paths: Paths, name: str | None, *, yes: bool, as_json: bool) -> None:
-    from sgcx.cli import render
-    from sgcx.cli.prompts import confirm
-    from sgcx.workflows.codex import plan_codex_config, write_codex_config
+def _plan_for_url(paths: Paths, name: str | None, url: str, model: str | None, key_file: Path | None) -> CodexChange:
+    from sgcx.errors import UserError
+    from sgcx.workflows.codex_url import EndpointChoice, plan_codex_config_for_url
+
+    if name is not None:
+        raise UserError("A server's name and --url say two things", hint="Give one of them")
+    return plan_codex_config_for_url(EndpointChoice(url=url, model=model, key_file=key_file), paths)
+
+
+def _plan_for_server(paths: Paths, name: str | None, model: str | None, key_file: Path | None) -> CodexChange:
+    from sgcx.errors import UserError
+    from sgcx.workflows.codex import plan_codex_config
     from sgcx.workflows.servers import pick
 
-    change = plan_codex_config(pick(paths, name), paths)
+    if model is not None or key_file is not None:
+        raise UserError("--model and --key-file go with --url", hint="A server's model and key are known by its name")
+    return plan_codex_config(pick(paths, name), paths)
+
+
+def _write(paths: Paths, change: CodexChange, *, yes: bool, as_json: bool) -> None:
+    from sgcx.cli import render
+    from sgcx.cli.prompts import confirm
+    from sgcx.workflows.codex import write_codex_config
+
     files = [str(file.path) for file in change.changes.files]
     if files:
         if not as_json:

@@ -32,7 +32,6 @@ class CodexChange:
 
     home: Path
     changes: ChangeSet
-    record: ServerRecord
 
 
 def plan_codex_config(record: ServerRecord, paths: Paths) -> CodexChange:
@@ -45,7 +44,7 @@ def plan_codex_config(record: ServerRecord, paths: Paths) -> CodexChange:
         bearer_token=server_key(record, paths),
     )
     catalog = build_catalog([catalog_model(profile, record.context_length or profile.max_context_length)])
-    return CodexChange(home, plan_changes(home, settings, catalog), record)
+    return CodexChange(home, plan_changes(home, settings, catalog))
 
 
 def write_codex_config(change: CodexChange, paths: Paths) -> None:

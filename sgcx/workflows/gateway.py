@@ -17,7 +17,6 @@ from sgcx.dialects.deepseek_r1 import DeepSeekR1
 from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.engines.chat import ChatEngine
 from sgcx.engines.chat_request import RawText, Upstream
-from sgcx.errors import UserError
 from sgcx.http.endpoint import Endpoint
 from sgcx.http.gateway import build_app, serve
 from sgcx.paths import Paths
@@ -30,6 +29,7 @@ from sgcx.store.async_store import AsyncStore
 from sgcx.store.sealing import AesGcmSeal, ensure_sealing_key
 from sgcx.workflows.gateway_model import GatewayModel, describe_model
 from sgcx.workflows.gateway_upstream import UpstreamModel, discover, normalize_url
+from sgcx.workflows.key_file import read_key_file
 
 UPSTREAM_KEY_VARIABLE = "SGCX_UPSTREAM_API_KEY"
 
@@ -68,7 +68,7 @@ class Gateway:
 
 def prepare_gateway(options: GatewayOptions, paths: Paths) -> Gateway:
     """Raises UserError where an option, or what the upstream says, leaves something open."""
-    url = normalize_url(options.upstream)
+    url = normalize_url(options.upstream, option="--upstream", key_option="--upstream-key-file")
     upstream_key = _upstream_key(options.upstream_key_file)
     found = discover(url, upstream_key, model=options.model, context_length=options.context_length)
     model = describe_model(
@@ -142,17 +142,6 @@ def _dialect(name: DialectName) -> Dialect:
 
 
 def _upstream_key(file: Path | None) -> str | None:
-    """From a private file or the environment, never from an argument: those show in the process list."""
     if file is None:
         return os.environ.get(UPSTREAM_KEY_VARIABLE) or None
-    try:
-        mode, key = file.stat().st_mode, file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The upstream's key file {file} cannot be read: {error}") from error
-    if mode & 0o077:
-        raise UserError(
-            f"The upstream's key file {file} can be read by others (mode {mode & 0o777:o})", hint=f"chmod 600 {file}"
-        )
-    if not key or not key.isascii() or not key.isprintable():
-        raise UserError(f"The upstream's key file {file} holds no key", hint="It must be one line of printable ASCII")
-    return key
+    return read_key_file(file, whose="The upstream's")

@@ -25,7 +25,7 @@ class UpstreamModel:
     owner: str
 
 
-def normalize_url(text: str) -> str:
+def normalize_url(text: str, *, option: str, key_option: str) -> str:
     """The base URL that `/chat/completions` is appended to. `http://host:port` alone means its `/v1`."""
     try:
         parts = urlsplit(text)
@@ -33,10 +33,10 @@ def normalize_url(text: str) -> str:
     except ValueError:  # a port that is no number
         complete = False
     if not complete:
-        raise UserError(f"--upstream {text!r} is no URL of a server", hint="Write it as http://127.0.0.1:8000/v1")
+        raise UserError(f"{option} {text!r} is no URL of a server", hint="Write it as http://127.0.0.1:8000/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise UserError(
-            "--upstream must be a plain URL, without a key or a query", hint="Give the key with --upstream-key-file"
+            f"{option} must be a plain URL, without a key or a query", hint=f"Give the key with {key_option}"
         )
     path = parts.path.rstrip("/").removesuffix(_CHAT_PATH)
     return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"

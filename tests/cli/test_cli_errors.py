@@ -132,3 +132,16 @@ def test_nothing_is_written_by_commands_that_only_look(sgcx: Sgcx, home: Path) -
     for command in ("status", "profiles", "hardware", "engine", "doctor"):
         sgcx(command)
     assert [path.name for path in home.iterdir()] == ["bin"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("name", "--url", "http://127.0.0.1:1"), "A server's name and --url say two things"),
+        (("--model", "m"), "--model and --key-file go with --url"),
+    ],
+)
+def test_codex_config_takes_a_server_or_an_address(sgcx: Sgcx, arguments: tuple[str, ...], message: str) -> None:
+    said = sgcx("codex-config", *arguments)
+    assert said.exit_code == 2
+    assert said.stderr.startswith(f"error: {message}\n")

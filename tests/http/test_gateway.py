@@ -246,13 +246,13 @@ def test_a_key_file_that_others_can_read_is_refused(paths, tmp_path):
     ],
 )
 def test_the_upstreams_url_may_be_written_in_several_ways(given, url):
-    assert normalize_url(given) == url
+    assert normalize_url(given, option="--upstream", key_option="--upstream-key-file") == url
 
 
 @pytest.mark.parametrize("given", ["h:1", "ftp://h", "http://", "http://u:p@h/v1", "http://h/v1?key=k", "http://h:x"])
 def test_what_is_no_plain_url_is_refused(given):
     with pytest.raises(UserError):
-        normalize_url(given)
+        normalize_url(given, option="--upstream", key_option="--upstream-key-file")
 
 
 def test_the_command_serves_until_ctrl_c(tmp_path):
