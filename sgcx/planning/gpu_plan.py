@@ -27,6 +27,7 @@ _SLOW_LOAD_BYTES = 100 * 10**9
 _SLOW_LOAD_TIMEOUT_S = 3600
 _BALANCE_TOLERANCE = 0.9
 """SGLang refuses to start when the fullest GPU has less than this share of another's free memory."""
+_ENGINE_ARCHITECTURES = ("x86_64", "AMD64")
 _SPECULATION_BY_VARIABLE = ("0.5.10.post1", "0.5.11")
 """Releases whose overlapping scheduler guesses ahead only when a variable asks for it."""
 
@@ -292,6 +293,12 @@ def _warnings(hardware: HardwareSnapshot, chosen: Chosen, *, linked_by_nvlink: b
         )
     if hardware.gpu_links and len(layout.gpus) > 1 and not linked_by_nvlink:
         warnings.append("these GPUs have no NVLink between them: each layer's exchange over PCIe slows every token")
+    if any(gpu.fabric_state in ("not_started", "in_progress") for gpu in layout.gpus):
+        warnings.append(
+            "the NVLink fabric is not up: CUDA fails until the fabric manager runs; `sgcx doctor` says more"
+        )
+    if hardware.architecture not in _ENGINE_ARCHITECTURES:
+        warnings.append(f"sgcx installs SGLang on x86-64 only, and this is {hardware.architecture}")
     busy = [gpu for gpu in layout.gpus if gpu.used_bytes > GIB]
     warnings.extend(f"GPU {gpu.index}: {gib(gpu.used_bytes)} are used by other processes" for gpu in busy)
     return warnings
