@@ -69,35 +69,31 @@ class MessageItem:
 class ReasoningItem:
     """The model's raw thinking, as `reasoning_text` content: clients send that back, so nothing has to be kept.
 
-    `seal`: the item carries it encrypted as well, for clients that send back nothing else.
+    `seal`: the item carries it encrypted as well, for clients that send back nothing else. `live`: it is streamed.
     """
 
     id: str
     seal: Seal | None = None
+    live: bool = True
     _pieces: list[str] = field(default_factory=list)
 
     def snapshot(self, status: ItemStatus) -> JsonObject:
-        shown = [] if status == "in_progress" else [self._part()]
-        return {
-            "type": "reasoning",
-            "id": self.id,
-            **self._shown(shown),
-            "encrypted_content": None if status == "in_progress" else self._sealed(),
-            "status": status,
-        }
+        begun = {"type": "reasoning", "id": self.id, "status": status}
+        if status == "in_progress":
+            return {**begun, **self._shown([])}
+        sealed = {} if self.seal is None else {"encrypted_content": self.seal.seal(self._text().encode())}
+        return {**begun, **self._shown([self._part()]), **sealed}
 
     def opened(self, output_index: int) -> list[Event]:
         return [events.part_added(self.id, output_index, self._part())]
 
     def append(self, text: str, output_index: int) -> list[Event]:
         self._pieces.append(text)
-        return [events.reasoning_delta(self.id, output_index, text)]
+        return [events.reasoning_delta(self.id, output_index, text)] if self.live else []
 
     def closed(self, output_index: int) -> list[Event]:
-        return [
-            events.reasoning_done(self.id, output_index, self._text()),
-            events.part_done(self.id, output_index, self._part()),
-        ]
+        done = [events.reasoning_done(self.id, output_index, self._text())] if self.live else []
+        return [*done, events.part_done(self.id, output_index, self._part())]
 
     def _shown(self, parts: list[JsonObject]) -> JsonObject:
         return {"summary": [], "content": parts}
@@ -107,9 +103,6 @@ class ReasoningItem:
 
     def _text(self) -> str:
         return "".join(self._pieces)
-
-    def _sealed(self) -> str | None:
-        return None if self.seal is None else self.seal.seal(self._text().encode())
 
 
 @dataclass(slots=True)

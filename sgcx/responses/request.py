@@ -51,6 +51,8 @@ class ResponsesRequest:
     max_tool_calls: int | None
     summarize: bool
     """Reasoning is shown as a summary."""
+    live_reasoning: bool
+    """Raw reasoning is streamed: the client spoke of reasoning, so it knows those events. Open Responses has none."""
     sealed_reasoning: bool
     """Reasoning items carry their content encrypted."""
     top_logprobs: int | None
@@ -101,6 +103,7 @@ def parse_request(
         max_output_tokens=node.get("max_output_tokens").optional_integer(1),
         max_tool_calls=node.get("max_tool_calls").optional_integer(1),
         summarize=_summarize(node.get("reasoning")),
+        live_reasoning=not node.get("reasoning").is_null() or _SEALED_REASONING in included,
         sealed_reasoning=_SEALED_REASONING in included,
         top_logprobs=_top_logprobs(node.get("top_logprobs"), included),
         prompt_cache_key=node.get("prompt_cache_key").optional_string(),

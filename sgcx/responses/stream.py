@@ -72,6 +72,8 @@ class ResponseStream:
     """False: the engine only reads the prompt; what it made of it is left out."""
     summarize: bool = False
     """Reasoning is shown as a summary."""
+    live_reasoning: bool = True
+    """Raw reasoning is streamed; otherwise it comes whole."""
     seal: Seal | None = None
     """For reasoning that the client wants sealed."""
     state: Literal["idle", "streaming", "closed"] = field(default="idle", init=False)
@@ -108,6 +110,7 @@ class ResponseStream:
             max_tool_calls=request.max_calls,
             generate=request.generate,
             summarize=request.summarize,
+            live_reasoning=request.live_reasoning,
             seal=seal if request.sealed_reasoning else None,
         )
 
@@ -163,9 +166,15 @@ class ResponseStream:
             return self._number(self._open.append(text, len(self._output)))
         if failed := self._unfinished_call():
             return failed
-        item = (SummarizedReasoningItem if self.summarize else ReasoningItem)(self.new_id("rs"), self.seal)
+        item = self._reasoning_item()
         begun = self._begin(item)
         return [*begun, *self._number(item.append(text, len(self._output)))]
+
+    def _reasoning_item(self) -> ReasoningItem:
+        item_id = self.new_id("rs")
+        if self.summarize:
+            return SummarizedReasoningItem(item_id, self.seal)
+        return ReasoningItem(item_id, self.seal, live=self.live_reasoning)
 
     def _feed_call(self, delta: ToolCallStarted | ToolCallArguments | ToolCallFinished) -> list[Event]:
         match delta:

@@ -50,7 +50,20 @@ def test_reasoning_is_raw_text_in_clear_unless_asked_otherwise():
     reasoning = output(answer(THOUGHT))[0]
     assert reasoning["content"] == [{"type": "reasoning_text", "text": "The file is empty."}]
     assert reasoning["summary"] == []
-    assert reasoning["encrypted_content"] is None
+    assert "encrypted_content" not in reasoning
+
+
+def test_raw_reasoning_comes_whole_to_a_client_that_does_not_speak_of_it():
+    events = answer(THOUGHT)
+    assert not [event for event in events if event["type"].startswith("response.reasoning")]
+    [done] = [event for event in events if event["type"] == "response.content_part.done"][:1]
+    assert done["part"]["text"] == "The file is empty."
+
+
+@pytest.mark.parametrize("asked", [{"reasoning": {}}, {"include": ["reasoning.encrypted_content"]}])
+def test_raw_reasoning_is_streamed_to_a_client_that_speaks_of_it(asked):
+    deltas = [event["delta"] for event in answer(THOUGHT, **asked) if event["type"] == "response.reasoning_text.delta"]
+    assert deltas == ["The file ", "is empty."]
 
 
 def test_sealed_reasoning_opens_to_the_text_and_is_the_same_in_every_event():
