@@ -47,14 +47,38 @@ class CallItem(ABC):
 
 
 @dataclass(slots=True)
-class FunctionCallItem(CallItem):
+class StreamedCallItem(CallItem):
+    """A call whose content goes out while it is written."""
+
+    _stream: ArgumentStream | CustomInputStream = field(init=False)
+
+    def append(self, text: str, output_index: int) -> list[Event]:
+        return self._send(self._stream.feed(text), output_index)
+
+    def closed(self, output_index: int) -> list[Event]:
+        return [*self._send(self._stream.finish(), output_index), self._done(output_index)]
+
+    def _send(self, piece: str, output_index: int) -> list[Event]:
+        if not piece:
+            return []
+        self._pieces.append(piece)
+        return [self._delta(piece, output_index)]
+
+    @abstractmethod
+    def _delta(self, piece: str, output_index: int) -> Event: ...
+
+    @abstractmethod
+    def _done(self, output_index: int) -> Event: ...
+
+
+@dataclass(slots=True)
+class FunctionCallItem(StreamedCallItem):
     name: str
     tool: FunctionTool | None
     """None: the model called a tool that was not declared; the client tells it so."""
-    _arguments: ArgumentStream = field(init=False)
 
     def __post_init__(self) -> None:
-        self._arguments = ArgumentStream(self.tool.parameters if self.tool else None)
+        self._stream = ArgumentStream(self.tool.parameters if self.tool else None)
 
     def snapshot(self, status: ItemStatus) -> JsonObject:
         namespace = {"namespace": self.tool.namespace} if self.tool and self.tool.namespace else {}
@@ -68,27 +92,19 @@ class FunctionCallItem(CallItem):
             "status": status,
         }
 
-    def append(self, text: str, output_index: int) -> list[Event]:
-        return self._send(self._arguments.feed(text), output_index)
+    def _delta(self, piece: str, output_index: int) -> Event:
+        return events.arguments_delta(self.id, output_index, piece)
 
-    def closed(self, output_index: int) -> list[Event]:
-        last = self._send(self._arguments.finish(), output_index)
-        return [*last, events.arguments_done(self.id, output_index, self.name, self._text())]
-
-    def _send(self, piece: str, output_index: int) -> list[Event]:
-        if not piece:
-            return []
-        self._pieces.append(piece)
-        return [events.arguments_delta(self.id, output_index, piece)]
+    def _done(self, output_index: int) -> Event:
+        return events.arguments_done(self.id, output_index, self.name, self._text())
 
 
 @dataclass(slots=True)
-class CustomToolCallItem(CallItem):
+class CustomToolCallItem(StreamedCallItem):
     tool: CustomTool
-    _input: CustomInputStream = field(init=False)
 
     def __post_init__(self) -> None:
-        self._input = CustomInputStream(self.tool)
+        self._stream = CustomInputStream(self.tool)
 
     def snapshot(self, status: ItemStatus) -> JsonObject:
         namespace = {"namespace": self.tool.namespace} if self.tool.namespace else {}
@@ -102,18 +118,11 @@ class CustomToolCallItem(CallItem):
             "status": status,
         }
 
-    def append(self, text: str, output_index: int) -> list[Event]:
-        return self._send(self._input.feed(text), output_index)
+    def _delta(self, piece: str, output_index: int) -> Event:
+        return events.custom_input_delta(self.id, output_index, piece)
 
-    def closed(self, output_index: int) -> list[Event]:
-        last = self._send(self._input.finish(), output_index)
-        return [*last, events.custom_input_done(self.id, output_index, self._text())]
-
-    def _send(self, piece: str, output_index: int) -> list[Event]:
-        if not piece:
-            return []
-        self._pieces.append(piece)
-        return [events.custom_input_delta(self.id, output_index, piece)]
+    def _done(self, output_index: int) -> Event:
+        return events.custom_input_done(self.id, output_index, self._text())
 
 
 @dataclass(slots=True)
