@@ -21,7 +21,7 @@ _TOO_LONG = "context_length_exceeded"
 _ANSWER_SHARE = 16
 """One part in so many of the context is kept free for an answer whose length the client does not limit."""
 _STEP_SHARE = 8
-"""Truncation takes away about one part in so many of the context at a time."""
+"""Truncation takes away about one part in so many of what may stay at a time."""
 _CHARACTERS_PER_TOKEN = 4
 
 
@@ -61,7 +61,7 @@ class Prompts:
         tokens = await self.count(request)
         if tokens is not None and tokens <= limit:
             return request
-        step = self.context_length * _CHARACTERS_PER_TOKEN // _STEP_SHARE
+        step = max(1, limit * _CHARACTERS_PER_TOKEN // _STEP_SHARE)
         truncation = Truncation(request.input, step, limit, tokens)
         while (cut := truncation.propose()) is not None:
             tokens = await self.count(with_items(request, cut.items))
