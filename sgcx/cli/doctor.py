@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,10 @@ def doctor(
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 on a warning, too.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Offer to mend what is safe to mend.")] = False,
     yes: Yes = False,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="FILE", help="Write an archive (.tar.gz) for whoever helps, without secrets."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Examine machine, engines, servers and Codex. Exit code 1 when something failed; a warning is no failure."""
@@ -42,8 +47,22 @@ def doctor(
         render.print_json(_document(report))
     else:
         _print(report, summary=summary)
+    if bundle is not None:
+        _write_bundle(bundle, report, paths)
     if report.failed(strict=strict):
         raise typer.Exit(1)
+
+
+def _write_bundle(path: Path, report: Report, paths: Paths) -> None:
+    import os
+
+    from sgcx.cli import render
+    from sgcx.workflows.bundle import write_bundle
+
+    written = write_bundle(path, _document(report), paths, os.environ)
+    for reason in written.left_out:
+        render.warn(f"left out of the bundle: {reason}")
+    render.note(f"{written.path}: {len(written.members)} files, without secrets; look through it before you send it")
 
 
 def _mend(report: Report, paths: Paths, *, yes: bool) -> bool:

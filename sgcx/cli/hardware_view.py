@@ -123,8 +123,9 @@ def _describe_host(snapshot: HardwareSnapshot) -> Iterator[Line]:
     if len(snapshot.numa_nodes) > 1:
         yield "NUMA", f"{len(snapshot.numa_nodes)} nodes"
     yield "Memory", f"{gib(snapshot.memory_available_bytes)} of {gib(snapshot.memory_total_bytes)} available"
-    if snapshot.memory.limit_bytes is not None:
-        yield "", f"limited to {gib(snapshot.memory.limit_bytes)} by a control group"
+    limit_bytes = snapshot.memory.limit_bytes
+    if limit_bytes is not None and limit_bytes < snapshot.memory_total_bytes:
+        yield "", f"limited to {gib(limit_bytes)} by a control group"
     yield from _labelled("Disk", [_file_system(each) for each in snapshot.file_systems])
     yield from _labelled("Network", [_adapter(each) for each in snapshot.network])
     limits = snapshot.limits

@@ -13,10 +13,12 @@ from sgcx.server.records import ServerRecord, ServerState, server_names
 from sgcx.server.supervisor import ServerSurvey, survey
 from sgcx.workflows.checks import Check, Fix, FixKind, Status
 from sgcx.workflows.codex import server_key
-from sgcx.workflows.server_probe import probe_endpoint
+from sgcx.workflows.codex_probe import Finding, probe_for_codex
+from sgcx.workflows.responses_client import ResponsesClient
 from sgcx.workflows.servers import probe
 
-SERVERS = "Servers"
+SERVERS, PROBE = "Servers", "Codex probe"
+_CODEX_ASKS = "Codex asks exactly this, and cannot work without the right answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +98,34 @@ def _check_ended(record: ServerRecord) -> Check:
     return Check(SERVERS, record.name, Status.WARN, found, mend=mend, fix=fix)
 
 
-def check_endpoint(record: ServerRecord, paths: Paths) -> Check:
-    title = f"{record.name} answers"
+def check_endpoint(record: ServerRecord, paths: Paths) -> Iterator[Check]:
+    """Is it the right server, and will Codex work with it?"""
+    name, model = record.name, record.served_model_name
     try:
-        result = probe_endpoint(record.base_url, record.served_model_name, server_key(record, paths))
+        with ResponsesClient(record.base_url, server_key(record, paths)) as client:
+            models = client.models()
+            if model not in models:
+                found = f"{record.base_url} serves {', '.join(models) or 'no model'}, not {model}"
+                why = "Another server may have its port"
+                yield Check(PROBE, f"{name}: model", Status.FAIL, found, why, "sgcx status")
+                return
+            for finding in probe_for_codex(client, model):
+                yield _as_check(finding, name)
     except LaunchFailed as error:
-        why = "Codex asks exactly this"
-        return Check(SERVERS, title, Status.FAIL, error.message, why, f"sgcx logs {record.name}")
-    if record.served_model_name not in result.models:
-        found = f"{record.base_url} serves {', '.join(result.models) or 'no model'}, not {record.served_model_name}"
-        return Check(SERVERS, title, Status.FAIL, found, "Another server may have its port", "sgcx status")
-    found = (
-        f"{result.events} events, the first after {result.first_event_s:.2f} s,"
-        f" {result.end} after {result.total_s:.2f} s"
-    )
-    return Check(SERVERS, title, Status.OK, found)
+        yield Check(PROBE, f"{name}: answers", Status.FAIL, error.message, _CODEX_ASKS, f"sgcx logs {name}")
+
+
+def _as_check(finding: Finding, name: str) -> Check:
+    title = f"{name}: {finding.title}"
+    match finding.status:
+        case Status.FAIL:
+            mend = f"`sgcx logs {name}` shows the request; `sgcx down {name}` and `sgcx up` start it anew"
+            return Check(PROBE, title, Status.FAIL, finding.said, _CODEX_ASKS, mend)
+        case Status.WARN:
+            why = "Codex works as well as the model uses its tools"
+            return Check(PROBE, title, Status.WARN, finding.said, why, "sgcx doctor   (asks again)")
+        case status:
+            return Check(PROBE, title, status, finding.said)
 
 
 def check_api_key(path: Path) -> Iterator[Check]:

@@ -91,7 +91,7 @@ class _Doctor:
             (checks_engine.ENGINE, "patches", self._patches),
             (checks_servers.SERVERS, "API key", self._api_key),
             (checks_servers.SERVERS, "records", self._servers),
-            (checks_servers.SERVERS, "answers", self._endpoints),
+            (checks_servers.PROBE, "answers", self._endpoints),
             (checks_codex.CODEX, "installed", self._codex),
             (checks_codex.CODEX, "config", self._config),
             (checks_codex.CODEX, "proxy", self._proxy),
@@ -193,10 +193,10 @@ class _Doctor:
     def _endpoints(self) -> Iterator[Check]:
         running = [facts for facts in self._running if is_healthy(facts)]
         if not running:
-            yield Check(checks_servers.SERVERS, "answers", Status.SKIP, "no server is running")
+            yield Check(checks_servers.PROBE, "answers", Status.SKIP, "no server is running")
         for facts in running:
             if facts.record is not None:
-                yield checks_servers.check_endpoint(facts.record, self.paths)
+                yield from checks_servers.check_endpoint(facts.record, self.paths)
 
     def _codex(self) -> Iterator[Check]:
         yield checks_codex.check_codex(find_codex(self.environ))
