@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from sgcx.planning.backends import attention_backend, moe_runner_backend
 from sgcx.planning.calibration import Prediction
 from sgcx.planning.division_plan import declined_divisions, division_decisions
-from sgcx.planning.host_cache import HostCache, choose_host_cache
+from sgcx.planning.host_cache import choose_host_cache, declined_host_cache, host_cache_decisions
 from sgcx.planning.layout import Demand, Layout, calibration_key
 from sgcx.planning.memory import GIB, gib, kv_bytes_per_token
-from sgcx.planning.plan import Decision, Declined, LaunchPlan, Wishes, reading_decisions
+from sgcx.planning.plan import Decision, LaunchPlan, Wishes, reading_decisions
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.planning.selection import ExcludedGpu
 from sgcx.planning.snapshot import HardwareSnapshot
-from sgcx.planning.speculation import DRAFT_TOKENS, STEPS, TOP_K, speculation_for
+from sgcx.planning.speculation_plan import declined_speculation, speculation_decisions, speculation_environment
 from sgcx.planning.speed import estimate_speed
 
 COMFORTABLE_CONTEXT_LENGTH = 65_536
@@ -28,8 +28,6 @@ _SLOW_LOAD_TIMEOUT_S = 3600
 _BALANCE_TOLERANCE = 0.9
 """SGLang refuses to start when the fullest GPU has less than this share of another's free memory."""
 _ENGINE_ARCHITECTURES = ("x86_64", "AMD64")
-_SPECULATION_BY_VARIABLE = ("0.5.10.post1", "0.5.11")
-"""Releases whose overlapping scheduler guesses ahead only when a variable asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class Chosen:
 def build_gpu_plan(hardware: HardwareSnapshot, chosen: Chosen, wishes: Wishes, demand: Demand) -> LaunchPlan:
     profile, checkpoint, layout = chosen.profile, chosen.checkpoint, chosen.layout
     gpu = layout.gpus[0]
-    host_cache = _host_cache(hardware, chosen, wishes)
+    host_cache = choose_host_cache(hardware, checkpoint, layout, wishes)
     linked_by_nvlink = hardware.all_linked_by_nvlink(each.index for each in layout.gpus)
     speed = estimate_speed(
         checkpoint, layout, demand.max_running_requests, linked_by_nvlink=linked_by_nvlink or not hardware.gpu_links
@@ -59,8 +57,8 @@ def build_gpu_plan(hardware: HardwareSnapshot, chosen: Chosen, wishes: Wishes, d
             *division_decisions(checkpoint, layout, wishes),
             *_memory_decisions(profile, checkpoint, layout),
             *_kernel_decisions(checkpoint, layout),
-            *_speculation_decisions(checkpoint, layout),
-            *_host_cache_decisions(checkpoint, layout, host_cache),
+            *speculation_decisions(checkpoint, layout),
+            *host_cache_decisions(checkpoint, layout, host_cache),
             *_traffic_decisions(demand.max_running_requests),
             *_loading_decisions(checkpoint),
             *reading_decisions(profile),
@@ -76,8 +74,8 @@ def build_gpu_plan(hardware: HardwareSnapshot, chosen: Chosen, wishes: Wishes, d
         node_count=layout.node_count,
         declined=(
             *declined_divisions(checkpoint, layout, wishes),
-            *_declined_speculation(checkpoint, layout, demand),
-            *_declined_host_cache(hardware, chosen, wishes, host_cache),
+            *declined_speculation(checkpoint, layout, demand),
+            *declined_host_cache(hardware, checkpoint, layout, wishes, host_cache),
         ),
         excluded_gpus=chosen.excluded,
         speed=speed,
@@ -152,85 +150,6 @@ def _kernel_decisions(checkpoint: HubCheckpoint, layout: Layout) -> list[Decisio
     return decisions
 
 
-def _speculation_decisions(checkpoint: HubCheckpoint, layout: Layout) -> list[Decision]:
-    speculation = speculation_for(checkpoint, layout.settings.parallelism)
-    if layout.settings.draft is None or speculation is None:
-        return []
-    who = "the model's own prediction layer" if speculation.repository is None else speculation.repository
-    decisions = [
-        Decision(
-            "speculative_algorithm", speculation.algorithm, f"{who} guesses ahead, and each step checks its guesses"
-        ),
-        Decision("speculative_num_steps", STEPS, "further guesses are seldom right"),
-        Decision("speculative_eagle_topk", TOP_K, "one guess for each place: the scheduler overlaps only then"),
-        Decision("speculative_num_draft_tokens", DRAFT_TOKENS, "the guesses and the token that follows them"),
-    ]
-    if speculation.repository is not None:
-        decisions.append(Decision("speculative_draft_model_path", speculation.repository, "the model that guesses"))
-    if speculation.revision is not None:
-        decisions.append(Decision("speculative_draft_model_revision", speculation.revision, "it stays what it was"))
-    return decisions
-
-
-def _declined_speculation(checkpoint: HubCheckpoint, layout: Layout, demand: Demand) -> list[Declined]:
-    if layout.settings.draft is not None:
-        return []
-    name = "speculative decoding"
-    if speculation_for(checkpoint, layout.settings.parallelism) is None:
-        possible = checkpoint.has_prediction_layers or checkpoint.draft is not None
-        because = "it does not work with this division" if possible else "no model that guesses ahead is known for it"
-        return [Declined(name, because)]
-    if demand.speculates:
-        return [Declined(name, "it does not fit beside a cache of full length")]
-    return [Declined(name, "faster for few streams, slower for many: --prefer latency has it")]
-
-
-def _host_cache(hardware: HardwareSnapshot, chosen: Chosen, wishes: Wishes) -> HostCache | None:
-    if wishes.host_cache_bytes is None:
-        return None
-    wanted = None if wishes.host_cache_bytes == "auto" else wishes.host_cache_bytes
-    return choose_host_cache(hardware, chosen.checkpoint, chosen.layout, wanted)
-
-
-def _host_cache_decisions(checkpoint: HubCheckpoint, layout: Layout, host_cache: HostCache | None) -> list[Decision]:
-    if host_cache is None:
-        return []
-    because = (
-        f"{gib(host_cache.total_bytes)} of the machine's memory keep {host_cache.tokens:,} tokens of older sessions"
-    )
-    decisions = [
-        Decision("enable_hierarchical_cache", True, because),
-        Decision("hicache_size", host_cache.gigabytes_per_gpu, "GB for each GPU"),
-    ]
-    if attention_backend(checkpoint, layout.gpus[0]).value == "fa3":
-        decisions += [
-            Decision(
-                "hicache_io_backend", "direct", "with the other one SGLang gives up FlashAttention 3 for decoding"
-            ),
-            Decision("page_size", 64, "direct copies are slow in smaller pieces"),
-        ]
-    return decisions
-
-
-def _declined_host_cache(
-    hardware: HardwareSnapshot, chosen: Chosen, wishes: Wishes, host_cache: HostCache | None
-) -> list[Declined]:
-    if host_cache is not None:
-        return []
-    possible = choose_host_cache(hardware, chosen.checkpoint, chosen.layout, None)
-    if possible is None or wishes.host_cache_bytes is not None:
-        return [
-            Declined("host-memory cache", "the machine's memory is not large enough to be more than the GPUs' cache")
-        ]
-    return [
-        Declined(
-            "host-memory cache",
-            f"{gib(possible.total_bytes)} of the machine's memory could keep {possible.tokens:,} more tokens: "
-            "--host-cache auto",
-        )
-    ]
-
-
 def _traffic_decisions(max_running_requests: int) -> tuple[Decision, ...]:
     return (
         Decision("max_running_requests", max_running_requests, "few long sessions, not many short requests"),
@@ -273,8 +192,7 @@ def _environment(layout: Layout, demand: Demand) -> tuple[Decision, ...]:
     if min(free) < max(free) * _BALANCE_TOLERANCE:
         because = "some GPUs are partly in use; the plan is made for the fullest of them"
         variables.append(Decision("SGLANG_ENABLE_TP_MEMORY_INBALANCE_CHECK", "false", because))
-    if layout.settings.draft is not None and demand.sglang_version in _SPECULATION_BY_VARIABLE:
-        variables.append(Decision("SGLANG_ENABLE_SPEC_V2", "1", "guessing ahead overlaps with scheduling"))
+    variables += speculation_environment(layout, demand)
     return tuple(variables)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sgcx.planning.backends import attention_backend
 from sgcx.planning.layout import Layout
-from sgcx.planning.memory import kv_bytes_per_token
+from sgcx.planning.memory import gib, kv_bytes_per_token
+from sgcx.planning.plan import Decision, Declined, Wishes
 from sgcx.planning.profile import HubCheckpoint
 from sgcx.planning.snapshot import HardwareSnapshot
 
@@ -26,6 +28,58 @@ class HostCache:
 
 
 def choose_host_cache(
+    hardware: HardwareSnapshot, checkpoint: HubCheckpoint, layout: Layout, wishes: Wishes
+) -> HostCache | None:
+    """None when nobody asks for it, or the machine has too little."""
+    if wishes.host_cache_bytes is None:
+        return None
+    wanted_bytes = None if wishes.host_cache_bytes == "auto" else wishes.host_cache_bytes
+    return _largest(hardware, checkpoint, layout, wanted_bytes)
+
+
+def host_cache_decisions(checkpoint: HubCheckpoint, layout: Layout, host_cache: HostCache | None) -> list[Decision]:
+    if host_cache is None:
+        return []
+    because = (
+        f"{gib(host_cache.total_bytes)} of the machine's memory keep {host_cache.tokens:,} tokens of older sessions"
+    )
+    decisions = [
+        Decision("enable_hierarchical_cache", True, because),
+        Decision("hicache_size", host_cache.gigabytes_per_gpu, "GB for each GPU"),
+    ]
+    if attention_backend(checkpoint, layout.gpus[0]).value == "fa3":
+        decisions += [
+            Decision(
+                "hicache_io_backend", "direct", "with the other one SGLang gives up FlashAttention 3 for decoding"
+            ),
+            Decision("page_size", 64, "direct copies are slow in smaller pieces"),
+        ]
+    return decisions
+
+
+def declined_host_cache(
+    hardware: HardwareSnapshot,
+    checkpoint: HubCheckpoint,
+    layout: Layout,
+    wishes: Wishes,
+    host_cache: HostCache | None,
+) -> list[Declined]:
+    if host_cache is not None:
+        return []
+    possible = _largest(hardware, checkpoint, layout, None)
+    if possible is None or wishes.host_cache_bytes is not None:
+        least_bytes = int(layout.fit.estimate.kv_cache_bytes * len(layout.gpus) * _SMALLEST_RATIO)
+        return [Declined("host-memory cache", f"it must be larger than the GPUs' own: {gib(least_bytes)} at least")]
+    return [
+        Declined(
+            "host-memory cache",
+            f"{gib(possible.total_bytes)} of the machine's memory could keep {possible.tokens:,} more tokens: "
+            "--host-cache auto",
+        )
+    ]
+
+
+def _largest(
     hardware: HardwareSnapshot, checkpoint: HubCheckpoint, layout: Layout, wanted_bytes: int | None
 ) -> HostCache | None:
     """`wanted_bytes`: on one node; None takes what the machine can spare. None when that is too little to be of use."""

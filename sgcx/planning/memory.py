@@ -7,7 +7,7 @@ over must hold activations, CUDA graphs, the image encoder's working memory, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sgcx.planning.architecture import GqaAttention, MlaAttention
 from sgcx.planning.profile import HubCheckpoint, KvCacheDtype
@@ -70,10 +70,6 @@ class Settings:
     kv_cache_dtype: KvCacheDtype
     draft: DraftMemory | None = None
     calibration: Calibration = UNCALIBRATED
-
-    @property
-    def with_smaller_steps(self) -> Settings:
-        return replace(self, chunked_prefill_size=self.chunked_prefill_size // 2)
 
 
 @dataclass(frozen=True, slots=True)
