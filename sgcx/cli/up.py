@@ -50,7 +50,6 @@ def up(
 ) -> None:
     """Plan, install what is missing, start the server and wait until it answers."""
     from sgcx.cli import plan_view
-    from sgcx.cli.prompts import confirm
     from sgcx.errors import UserError
     from sgcx.paths import Paths
     from sgcx.workflows.up import UpOptions, launch_command
@@ -76,10 +75,7 @@ def up(
     if dry_run:
         plan_view.show_dry_run(plan, launch_command(plan, options, paths), as_json=json)
         return
-    if not plan.profile.scripted:
-        plan_view.show_plan(plan, quiet=json)
-        if not confirm("Start it?", yes=yes):
-            raise typer.Exit(1)
+    _confirm(plan, yes=yes, as_json=json)
     if foreground:
         _stay(plan, options, paths, as_json=json)
     else:
@@ -95,6 +91,17 @@ def _plan(profile: str, wishes: Wishes, paths: Paths, hardware: Path | None) -> 
     if not isinstance(outcome, LaunchPlan):
         raise UserError(outcome.message, hint=outcome.hint)
     return outcome
+
+
+def _confirm(plan: LaunchPlan, *, yes: bool, as_json: bool) -> None:
+    from sgcx.cli import plan_view
+    from sgcx.cli.prompts import confirm
+
+    if plan.profile.scripted:
+        return
+    plan_view.show_plan(plan, quiet=as_json)
+    if not confirm("Start it?", yes=yes):
+        raise typer.Exit(1)
 
 
 def _warn_of_no_key(options: UpOptions) -> None:

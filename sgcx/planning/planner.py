@@ -64,7 +64,8 @@ def _plan_for_gpus(
     obstacle = _obstacle(hardware, wishes, release)
     if obstacle is not None:
         return obstacle if hardware.gpus else _without_gpus(obstacle, variants, demand)
-    attempts = [_attempt(hardware, checkpoint, wishes, demand) for checkpoint in variants]
+    tried = (_attempt(hardware, checkpoint, wishes, demand) for checkpoint in variants)
+    attempts = [attempt for attempt in tried if attempt is not None]
     chosen = _best(attempts, demand)
     if chosen is not None and isinstance(chosen.result, Layout):
         excluded = (*chosen.excluded, *left_over(chosen.usable, chosen.result.gpus))
@@ -94,15 +95,16 @@ def _without_gpus(obstacle: Reasoning, variants: tuple[HubCheckpoint, ...], dema
 
 
 def _attempt(hardware: HardwareSnapshot, checkpoint: HubCheckpoint, wishes: Wishes, demand: Demand) -> _Attempt | None:
+    """None without a GPU that could compute with these weights."""
     usable, excluded = usable_gpus(hardware, checkpoint, wishes.gpus)
     if not usable:
         return None
     return _Attempt(checkpoint, usable, excluded, choose_layout(checkpoint, usable, demand))
 
 
-def _best(attempts: list[_Attempt | None], demand: Demand) -> _Attempt | None:
+def _best(attempts: list[_Attempt], demand: Demand) -> _Attempt | None:
     """Variants come in the order of their quality; a worse one is taken only for what the better one cannot give."""
-    fitting = [attempt for attempt in attempts if attempt is not None and isinstance(attempt.result, Layout)]
+    fitting = [attempt for attempt in attempts if isinstance(attempt.result, Layout)]
     for is_good_enough in (_is_roomy, _is_full, _is_comfortable):
         for attempt in fitting:
             if isinstance(attempt.result, Layout) and is_good_enough(attempt.result, demand):
@@ -126,10 +128,8 @@ def _context_length(attempt: _Attempt) -> int:
     return attempt.result.context_length if isinstance(attempt.result, Layout) else 0
 
 
-def _reasoning(
-    attempts: list[_Attempt | None], first: HubCheckpoint, hardware: HardwareSnapshot, wishes: Wishes
-) -> Reasoning:
-    failed = [(each.result, each.checkpoint) for each in attempts if each and isinstance(each.result, Shortfall)]
+def _reasoning(attempts: list[_Attempt], first: HubCheckpoint, hardware: HardwareSnapshot, wishes: Wishes) -> Reasoning:
+    failed = [(each.result, each.checkpoint) for each in attempts if isinstance(each.result, Shortfall)]
     if not failed:
         _, excluded = usable_gpus(hardware, first, wishes.gpus)
         reasons = {f"{gpu.name}: {gpu.because}" for gpu in excluded}
