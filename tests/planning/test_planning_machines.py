@@ -205,6 +205,11 @@ EXPECTED = {
         "refused",
         "refused",
     ),
+    "2xH200": (
+        "refused, 354 GiB missing",
+        "refused, 87 GiB missing",
+        "bf16 tp1 auto 131072",
+    ),
 }
 
 
