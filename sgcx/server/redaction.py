@@ -10,7 +10,7 @@ _SECRETS = (
     re.compile(r"(\bBearer\s+)[A-Za-z0-9._~+/=-]+", re.IGNORECASE),
     re.compile(r"()\bhf_[A-Za-z0-9]{8,}"),
     re.compile(r"()\bsk-[A-Za-z0-9_-]{8,}"),
-    re.compile(r"(\w+://[^\s/:@]*:)[^\s/@]+(?=@)"),
+    re.compile(r"(\b\w+://[^\s/:@]*:)[^\s/@]+(?=@)"),
     re.compile(r"""((?:HF_TOKEN|HUGGING_FACE_HUB_TOKEN|SGCX_API_KEY|OPENAI_API_KEY)['"]?\s*[=:]\s*['"]?)[^\s'",)]+"""),
 )
 

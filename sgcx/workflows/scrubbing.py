@@ -18,7 +18,8 @@ from sgcx.server.redaction import redact
 REMOVED = "***"
 _SHORTEST_SECRET = 6
 _SECRET_NAME = re.compile(r"key|token|secret|passw|credential|authorization|cookie", re.IGNORECASE)
-_SECRET_FIELD = r"[\w.-]*(?:api[_-]?key|token|secret|passw(?:or)?d|credentials?|authorization|cookie)"
+# Bounded, and only from a name's beginning: a long word must not cost its square.
+_SECRET_FIELD = r"(?<![\w.-])[\w.-]{0,64}?(?:api[_-]?key|token|secret|passw(?:or)?d|credentials?|authorization|cookie)"
 _FIELD = re.compile(_SECRET_FIELD, re.IGNORECASE)
 _ASSIGNMENT = re.compile(
     rf"""(?P<name>["']?{_SECRET_FIELD}["']?\s*[=:]\s*)"""
