@@ -7,6 +7,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import parallel
@@ -16,18 +17,20 @@ import truth
 from checkpoints import write_checkpoint
 from truth import Setting
 
-_KIMI, _R1 = "kimi-int4", "r1-fp8"
+_KIMI_4 = Setting("kimi-int4", 4, graphs=False)
 SETTINGS = [
     Setting("kimi-small", 4),
-    *(Setting(_KIMI, layers) for layers in (2, 4, 8)),
-    *(Setting(_R1, layers) for layers in (4, 6)),
-    Setting(_KIMI, 4, context_length=32768),
-    Setting(_KIMI, 4, kv_cache_dtype="fp8_e4m3"),
-    Setting(_KIMI, 4, chunked_prefill_size=16384),
-    Setting(_KIMI, 4, cuda_graph_max_bs=64),
-    Setting(_KIMI, 4, mem_fraction_static=0.7),
-    Setting(_R1, 4, kv_cache_dtype="fp8_e4m3"),
-    *(Setting(shape, 8, tp_size=tp_size) for tp_size in (2, 4) for shape in (_KIMI, _R1)),
+    *(replace(_KIMI_4, layers=layers) for layers in (2, 4, 8)),
+    *(Setting("r1-fp8", layers) for layers in (4, 6)),
+    replace(_KIMI_4, context_length=32768),
+    replace(_KIMI_4, kv_cache_dtype="fp8_e4m3"),
+    replace(_KIMI_4, chunked_prefill_size=16384),
+    replace(_KIMI_4, cuda_graph_max_bs=64),
+    replace(_KIMI_4, mem_fraction_static=0.7),
+    Setting("r1-fp8", 4, kv_cache_dtype="fp8_e4m3"),
+]
+SEVERAL_GPU_SETTINGS = [
+    Setting(shape, 8, tp_size=tp_size, graphs=False) for tp_size in (2, 4) for shape in ("kimi-int4", "r1-fp8")
 ]
 
 
@@ -47,8 +50,10 @@ def _truth(scratch: Path) -> object:
     import torch
 
     gpus = torch.cuda.device_count()
-    settings = [setting for setting in SETTINGS if setting.tp_size <= gpus]
-    return truth.measure(scratch, settings, gpus=gpus, base_port=33000)
+    if gpus == 1:
+        return truth.measure(scratch, SETTINGS, gpus=gpus, base_port=33000)
+    several = [setting for setting in SEVERAL_GPU_SETTINGS if setting.tp_size <= gpus]
+    return truth.measure(scratch, several, gpus=gpus, base_port=33000)
 
 
 def _parallel(scratch: Path) -> object:

@@ -1,0 +1,129 @@
+"""Tables for `docs/performance.md` from the stages' JSON files: `python tabulate.py STAGE FILE…`."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import median
+
+from checkpoints import SHAPES
+
+from sgcx.planning.checkpoint_config import parse_checkpoint_config
+from sgcx.planning.memory import GIB
+from sgcx.planning.weights import Parallelism, weights_per_gpu
+
+Row = dict[str, object]
+
+# Before weights are loaded: what NVML calls free on an idle H200 (143,771 MiB and what its driver keeps), and what the
+# planner sets aside for CUDA's context, and for NCCL where several GPUs work together.
+_FREE_GIB = 140.4
+_CONTEXT_GIB, _NCCL_GIB = 0.7, 1.2
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    lines = [list(map(str, header)), *(list(map(str, row)) for row in rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def truth(rows: list[Row]) -> str:
+    return table(
+        ("shape", "layers", "tp", "KV dtype", "context", "chunk", "fraction",
+         "weights GiB: plan", "SGLang", "off by", "tokens: plan", "SGLang", "off by"),
+        map(_truth_row, rows),
+    )  # fmt: skip
+
+
+def _truth_row(row: Row) -> tuple[object, ...]:
+    config = {**SHAPES[str(row["shape"])], "num_hidden_layers": row["layers"]}
+    checkpoint = parse_checkpoint_config(config, origin=str(row["shape"]))
+    tp_size, fraction = int(str(row["tp_size"])), float(str(row["mem_fraction_static"]))
+    weights = weights_per_gpu(checkpoint.architecture, checkpoint.quantization, Parallelism(tp_size)) / GIB
+    element_bytes = 1 if row["kv_cache_dtype"] == "fp8_e4m3" else 2
+    base = _FREE_GIB - _CONTEXT_GIB - (_NCCL_GIB if tp_size > 1 else 0)
+    tokens = int((base * fraction - weights) * GIB / (576 * checkpoint.architecture.layers * element_bytes))
+    log = "\n".join(map(str, row["log"] if isinstance(row["log"], list) else []))
+    seen_weights = _number(r"mem usage=([\d.]+) GB\.", log)
+    seen_tokens = _number(r"#tokens: (\d+)", log)
+    return (
+        row["shape"], row["layers"], tp_size, row["kv_cache_dtype"], row["context_length"],
+        row["chunked_prefill_size"], fraction,
+        f"{weights:.2f}", f"{seen_weights:.2f}", _off(weights, seen_weights),
+        f"{tokens:,}", f"{int(seen_tokens):,}", _off(tokens, seen_tokens),
+    )  # fmt: skip
+
+
+def _number(pattern: str, text: str) -> float:
+    found = re.search(pattern, text)
+    return float(found[1]) if found else float("nan")
+
+
+def _off(predicted: float, seen: float) -> str:
+    return f"{(predicted / seen - 1) * 100:+.2f} %"
+
+
+def speed(rows: list[Row]) -> str:
+    """The median of the repetitions of each cell, and its ratio to the chat endpoint's."""
+    cells = sorted({(int(str(row["prompt_tokens"])), int(str(row["streams"]))) for row in rows})
+    return table(
+        (
+            "prompt",
+            "streams",
+            "way",
+            "tok/s",
+            "ratio",
+            "TTFT p50 / p99 ms",
+            "gap p50 / p99 ms",
+            "CPU s per 1,000 tokens",
+        ),
+        (line for cell in cells for line in _cell(rows, *cell)),
+    )
+
+
+def _cell(rows: list[Row], prompt: int, streams: int) -> list[tuple[object, ...]]:
+    def value(way: str, key: str) -> float:
+        found = [
+            float(str(row[key]))
+            for row in rows
+            if (row["way"], row["prompt_tokens"], row["streams"]) == (way, prompt, streams) and not row["failures"]
+        ]
+        return median(found) if found else float("nan")
+
+    return [
+        (
+            f"{prompt:,}", streams, way, f"{value(way, 'tokens_per_s'):,.0f}",
+            f"{value(way, 'tokens_per_s') / value('chat', 'tokens_per_s'):.2f}",
+            f"{value(way, 'ttft_p50_ms'):.1f} / {value(way, 'ttft_p99_ms'):.1f}",
+            f"{value(way, 'gap_p50_ms'):.1f} / {value(way, 'gap_p99_ms'):.1f}",
+            f"{value(way, 'cpu_s_per_1000_tokens'):.3f}",
+        )
+        for way in ("chat", "responses", "gateway")
+    ]  # fmt: skip
+
+
+def prefix(rows: list[Row]) -> str:
+    turns = sorted({int(str(row["turn"])) for row in rows})
+    return table(
+        ("turn", "prompt tokens", "found in the cache: ours", "other ids", "TTFT ms: ours", "other ids"),
+        (_prefix_row(rows, turn) for turn in turns if turn % 5 == 0 or turn == turns[-1]),
+    )
+
+
+def _prefix_row(rows: list[Row], turn: int) -> tuple[object, ...]:
+    ours, other = (
+        next(row for row in rows if (row["protocol"], row["turn"]) == (way, turn)) for way in ("responses", "chat")
+    )
+    return (
+        turn, f"{ours['input_tokens']:,}", f"{ours['cached_tokens']:,}", f"{other['cached_tokens']:,}",
+        ours["ttft_ms"], other["ttft_ms"],
+    )  # fmt: skip
+
+
+STAGES: dict[str, Callable[[list[Row]], str]] = {"truth": truth, "speed": speed, "prefix": prefix}
+
+if __name__ == "__main__":
+    collected = [row for path in sys.argv[2:] for row in json.loads(Path(path).read_text())]
+    sys.stdout.write(STAGES[sys.argv[1]](collected) + "\n")
