@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import contract
 import parallel
 import prefix
 import speed
@@ -40,6 +41,12 @@ def _speed(scratch: Path) -> object:
     return speed.measure(scratch, checkpoint, port=31000)
 
 
+def _contract(scratch: Path) -> object:
+    checkpoint = scratch / "kimi-small"
+    write_checkpoint(checkpoint, "kimi-small", 4)
+    return contract.measure(scratch, checkpoint, port=35000)
+
+
 def _prefix(scratch: Path) -> object:
     checkpoint = scratch / "kimi-small"
     write_checkpoint(checkpoint, "kimi-small", 4)
@@ -64,6 +71,7 @@ def _parallel(scratch: Path) -> object:
 
 STAGES: dict[str, Callable[[Path], object]] = {
     "speed": _speed,
+    "contract": _contract,
     "prefix": _prefix,
     "truth": _truth,
     "parallel": _parallel,
