@@ -41,6 +41,7 @@ class Reply:
     calls: tuple[tuple[str, str], ...] = ()
     """Pairs of call id and arguments."""
     delay_ms: int = 0
+    otherwise: Reply | None = None
 
     def written(self, *, thinking: bool) -> str:
         """The continuation of a prompt that ends with `<think>`, or with `<think></think>` when not `thinking`."""
@@ -164,13 +165,14 @@ def _texts(groups: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _perform(rule: Rule, step: Step, values: dict[str, str], conversation: Conversation) -> Reply:
+    otherwise = None if step.otherwise is None else _perform(rule, step.otherwise, values, conversation)
     calls: list[tuple[str, str]] = []
     for call in step.calls:
         if call.optional and call.tool not in conversation.tools:
             continue
         name, arguments = _written_call(call, values, conversation.tools)
         calls.append((f"functions.{name}:{conversation.calls_made + len(calls)}", arguments))
-    return Reply(rule.name, fill(step.reasoning, values), _text(step, values), tuple(calls), step.delay_ms)
+    return Reply(rule.name, fill(step.reasoning, values), _text(step, values), tuple(calls), step.delay_ms, otherwise)
 
 
 def _text(step: Step, values: Mapping[str, str]) -> str:

@@ -16,8 +16,8 @@ from typing import Protocol
 
 from sgcx.errors import UserError
 from sgcx.rehearsal import markers
-from sgcx.rehearsal.agent import reply_to
-from sgcx.rehearsal.conversation import parse_prompt
+from sgcx.rehearsal.agent import Reply, reply_to
+from sgcx.rehearsal.conversation import Conversation, parse_prompt
 from sgcx.rehearsal.rules import Rule, load_script
 
 _log = logging.getLogger(__name__)
@@ -65,12 +65,17 @@ class Part:
     prompt_length: int
     length: int
     delay_s: float
+    otherwise: Sequence[int] | None
+    """The reply from where the engine does not let the model say the first one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
+    """`otherwise`: the token where the engine forbids the first, as a grammar does."""
+
     token: int
     delay_s: float
+    otherwise: int | None = None
 
 
 class Playback:
@@ -96,8 +101,13 @@ class Playback:
             self._parts[slot] = part
         part.length = length
         position = length - part.prompt_length
-        token = part.reply[position] if position < len(part.reply) else self._end
-        return Cue(token, part.delay_s)
+        if part.otherwise is not None and list(sequence()[part.prompt_length :]) != list(part.reply[:position]):
+            part.reply, part.otherwise = part.otherwise, None
+        otherwise = None if part.otherwise is None else self._token(part.otherwise, position)
+        return Cue(self._token(part.reply, position), part.delay_s, otherwise)
+
+    def _token(self, reply: Sequence[int], position: int) -> int:
+        return reply[position] if position < len(reply) else self._end
 
     def _part(self, sequence: Sequence[int]) -> Part | None:
         prompt_length = self._prompt_length(sequence)
@@ -107,8 +117,12 @@ class Playback:
         conversation = parse_prompt(prompt)
         reply = reply_to(conversation, prompt, self._script.rules)
         _log.info("rule %s for a prompt of %d tokens", reply.rule, prompt_length)
-        written = self._tokens.encode(reply.written(thinking=conversation.thinking))
-        return Part([*written, self._end], prompt_length, len(sequence), reply.delay_ms / 1000)
+        otherwise = None if reply.otherwise is None else self._written(reply.otherwise, conversation)
+        delay_s = reply.delay_ms / 1000
+        return Part(self._written(reply, conversation), prompt_length, len(sequence), delay_s, otherwise)
+
+    def _written(self, reply: Reply, conversation: Conversation) -> Sequence[int]:
+        return [*self._tokens.encode(reply.written(thinking=conversation.thinking)), self._end]
 
     def _prompt_length(self, sequence: Sequence[int]) -> int | None:
         """How much of `sequence` is prompt, or None when it does not reach into a reply yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +24,7 @@ BUILT_IN_NAMES = frozenset(
     {"request", "earlier", "prompt", "output", "output1", "output2", "output3", "exit_code", "i", "directory"}
 )
 _RULE_KEYS = frozenset({"name", "match", "requires", "step"})
-_STEP_KEYS = frozenset({"turn", "outcome", "output", "reasoning", "text", "call", "repeat", "delay_ms"})
+_STEP_KEYS = frozenset({"turn", "outcome", "output", "reasoning", "text", "call", "repeat", "delay_ms", "otherwise"})
 _CALL_KEYS = frozenset({"tool", "arguments", "optional", "create", "replace", "append"})
 
 
@@ -74,6 +74,8 @@ class Step:
     calls: tuple[Call, ...]
     repeat: str
     delay_ms: int
+    otherwise: Step | None
+    """What is said where the engine does not let the model say this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,14 @@ class _Reader:
         for index, entry in enumerate(value):
             yield _Reader(f"{self.where}: {key}[{index}]", entry)
 
+    def table_or_none(self, key: str) -> _Reader | None:
+        value = self.table.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise self.wrong(key, "must be a table")
+        return _Reader(f"{self.where}: {key}", value)
+
     def strings(self, key: str) -> dict[str, str]:
         value = self.table.get(key)
         if not isinstance(value, dict) or not all(isinstance(entry, str) for entry in value.values()):
@@ -178,6 +188,15 @@ def _rule(reader: _Reader) -> Rule:
 
 def _step(reader: _Reader, groups: frozenset[str]) -> Step:
     reader.only(_STEP_KEYS)
+    step = _spoken(reader, groups, reader.string("reasoning"))
+    alternative = reader.table_or_none("otherwise")
+    if alternative is None:
+        return step
+    alternative.only({"text", "call"})
+    return replace(step, otherwise=_spoken(alternative, groups, step.reasoning))
+
+
+def _spoken(reader: _Reader, groups: frozenset[str], reasoning: str) -> Step:
     output = reader.pattern("output")
     outcome = reader.table.get("outcome")
     if outcome not in (None, "ok", "failed"):
@@ -187,11 +206,12 @@ def _step(reader: _Reader, groups: frozenset[str]) -> Step:
         turn=reader.count("turn"),
         outcome=outcome,
         output=output,
-        reasoning=reader.string("reasoning"),
+        reasoning=reasoning,
         text=reader.string("text", ""),
         calls=tuple(_call(table, names) for table in reader.tables("call")),
         repeat=reader.string("repeat", ""),
         delay_ms=reader.count("delay_ms") or 0,
+        otherwise=None,
     )
     if not step.reasoning:
         raise reader.wrong("reasoning", "must not be empty")

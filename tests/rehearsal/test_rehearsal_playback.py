@@ -110,6 +110,20 @@ def test_half_a_prompt_is_not_answered() -> None:
     assert engine.step(1, whole, fresh=True) is not None
 
 
+def test_a_reply_that_is_forbidden_goes_on_as_the_other_one() -> None:
+    engine = Engine()
+    start = prompt('call f with {"a": 1} or else say no')
+    sequence = engine.generate(1, start, steps=36)
+    first, other = TOKENS.encode("<|tool_calls_section_begin|>")[0], TOKENS.encode("n")[0]
+    cue = engine.step(1, sequence, fresh=False)
+    assert cue is not None
+    assert (cue.token, cue.otherwise) == (first, other)
+    whole = engine.generate(1, [*sequence, other], fresh=False)
+    assert TOKENS.decode(whole).endswith("kept from it.</think>no<|im_end|>")
+    put_back = Engine().generate(2, [*sequence, other])
+    assert put_back == whole
+
+
 def test_without_thinking_the_answer_comes_at_once() -> None:
     start = prompt("hello", thinking=False)
     assert TOKENS.decode(Engine().generate(1, start)[len(start) :]).startswith("Hello! I am the rehearsal model")

@@ -62,6 +62,7 @@ class _Director:
         self._token_of_slot[batch.out_cache_loc.cpu()] = input_ids.cpu().to(torch.int64)
         fresh = not batch.forward_mode.is_decode()
         rows, chosen, delay_s = [], [], 0.0
+        second_rows, second = [], []
         for row, (request, length) in enumerate(
             zip(batch.req_pool_indices.tolist(), batch.seq_lens.tolist(), strict=True)
         ):
@@ -71,7 +72,11 @@ class _Director:
                 rows.append(row)
                 chosen.append(cue.token)
                 delay_s = max(delay_s, cue.delay_s)
+                if cue.otherwise is not None:
+                    second_rows.append(row)
+                    second.append(cue.otherwise)
         logits[rows] = -_CHOSEN
+        logits[second_rows, second] = 0.0
         logits[rows, chosen] = _CHOSEN
         time.sleep(delay_s)
 
