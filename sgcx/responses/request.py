@@ -258,7 +258,7 @@ def _echo(node: Node, stateful: bool) -> JsonObject:
     reasoning = node.get("reasoning")
     effort = None if reasoning.is_null() else reasoning.get("effort").value
     summary = None if reasoning.is_null() else reasoning.get("summary").value
-    echo["reasoning"] = {"effort": effort, "summary": summary}
+    echo["reasoning"] = {"effort": effort, "summary": None if summary == "none" else summary}
     text = node.get("text")
     if not text.is_null():
         echo["text"] = {"format": {"type": "text"}, **{k: v for k, v in text.as_object().items() if v is not None}}

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 import uvicorn
+from sdk_judge import TERMINAL, judge
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
@@ -76,6 +77,8 @@ def frames(text):
         event = json.loads(data.removeprefix("data: "))
         assert name == f"event: {event['type']}"
         decoded.append(event)
+    if decoded and decoded[0]["type"] == "response.created" and decoded[-1]["type"] in TERMINAL:
+        judge(decoded)
     return decoded
 
 

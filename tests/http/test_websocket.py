@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 from chat_upstream import running
+from sdk_judge import TERMINAL, judge
 from starlette.applications import Starlette
 from test_router import MODEL, PlayedEngine, served
 from websockets.client import ClientProtocol
@@ -35,7 +36,6 @@ from sgcx.store.async_store import AsyncStore
 
 DEADLINE_S = 10
 ANSWER = [ReasoningDelta("hm"), TextDelta("Hel"), TextDelta("lo"), Finished("stop", Usage(3, 1, 2, 0))]
-TERMINAL = ("response.completed", "response.incomplete", "response.failed", "error")
 
 
 class Client:
@@ -51,8 +51,10 @@ class Client:
     def turn(self):
         """The events of one answer."""
         events = [self.event()]
-        while events[-1]["type"] not in TERMINAL:
+        while events[-1]["type"] not in (*TERMINAL, "error"):
             events.append(self.event())
+        if events[-1]["type"] != "error":
+            judge(events)
         return events
 
     def ask(self, **fields):

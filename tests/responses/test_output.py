@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from sdk_judge import judge
 
 from sgcx.errors import InvalidRequest
 from sgcx.responses.deltas import (
@@ -36,7 +37,9 @@ def answer(deltas, **asked):
         new_id=lambda prefix: f"{prefix}_{next(numbers)}",
         now=lambda: 1_700_000_000,
     )
-    return [event for batch in (stream.start(), *map(stream.feed, [*deltas, Finished("stop")])) for event in batch]
+    events = [event for batch in (stream.start(), *map(stream.feed, [*deltas, Finished("stop")])) for event in batch]
+    judge(events)
+    return events
 
 
 def output(events):

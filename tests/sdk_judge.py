@@ -1,0 +1,35 @@
+"""OpenAI's own SDK as the judge of an event stream: its types accept every event, its accumulator never raises."""
+
+from __future__ import annotations
+
+from openai import NOT_GIVEN
+from openai.lib.streaming.responses._responses import ResponseStreamState
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import TypeAdapter
+
+_EVENT = TypeAdapter(ResponseStreamEvent)
+TERMINAL = ("response.completed", "response.incomplete", "response.failed")
+
+
+def judge(events):
+    """The response as the SDK accumulates it from its first event to its last.
+
+    Raises where an event is none of the SDK's, where the accumulator stumbles, and where the numbers have gaps.
+    """
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert [event["type"] for event in events if event["type"] in TERMINAL] == [events[-1]["type"]]
+    state = ResponseStreamState(input_tools=NOT_GIVEN, text_format=NOT_GIVEN)
+    for event in events:
+        state.handle_event(_EVENT.validate_python(event))
+    final = Response.model_validate(events[-1]["response"])
+    _agree(events, final)
+    return final
+
+
+def _agree(events, final):
+    """What was streamed is what the last event lists, item by item and id by id."""
+    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    assert [item["id"] for item in done] == [item.id for item in final.output]
+    text = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
+    if final.status != "failed":
+        assert text == final.output_text
