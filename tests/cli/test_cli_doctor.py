@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sgcx.server.process_identity import ProcessIdentity
 from sgcx.server.records import ServerRecord, ServerState, save_record
 
 Finding = dict[str, object]
-OWN = ("Engine", "Servers", "Codex")
+OWN = ("Engine", "Servers", "Codex probe", "Codex")
 """The groups that depend on what sgcx finds of its own, not on the machine."""
 
 
@@ -31,6 +32,7 @@ def test_an_empty_machine_has_nothing_that_failed(sgcx: Sgcx) -> None:
         "Models",
         "Engine",
         "Servers",
+        "Codex probe",
         "Codex",
     ]
     assert re.fullmatch(r"\d+ ok · \d+ warnings? · 0 failed · \d+ skipped", said.stdout.splitlines()[-1])
@@ -243,6 +245,16 @@ def test_what_a_dead_server_left_behind_is_ended(sgcx: Sgcx, home: Path, leftove
     said = sgcx("doctor", "--fix", "--yes")
     assert "fixed: gone is down" in said.stderr
     assert not leftover.is_alive()
+
+
+def test_a_bundle_is_written_beside_the_report(sgcx: Sgcx, home: Path) -> None:
+    said = sgcx("doctor", "--summary", "--bundle", "support.tar.gz")
+    assert said.exit_code == 0
+    assert re.search(r"^support.tar.gz: \d+ files, without secrets", said.stderr, re.MULTILINE)
+    with tarfile.open(home / "support.tar.gz") as archive:
+        assert "sgcx-support/doctor.json" in archive.getnames()
+    again = sgcx("doctor", "--bundle", "support.tar.gz")
+    assert (again.exit_code, again.stderr) == (2, "error: support.tar.gz is there already\n\nhint: Name another file\n")
 
 
 def test_warnings_count_where_they_are_to(sgcx: Sgcx) -> None:
