@@ -49,6 +49,7 @@ WEBSOCKET_OPTIONS: WebSocketOptions = {
 
 _MAX_WAITING_MESSAGES = 16
 _TRY_AGAIN_LATER = 1013
+_REASONING_INCLUDED = (REASONING_INCLUDED[0].encode(), REASONING_INCLUDED[1].encode())
 
 
 def websocket_route(endpoint: Endpoint) -> WebSocketRoute:

@@ -10,6 +10,7 @@ import httpx
 import openai
 import pytest
 from chat_upstream import DONE, call, chunk, nobody_there, played, running, usage
+from sdk_judge import TERMINAL, judge
 from signals import as_from_a_terminal
 
 from sgcx.errors import UserError
@@ -68,6 +69,23 @@ def test_the_sdk_gets_a_whole_response(paths):
     assert [item.type for item in response.output] == ["reasoning", "message"]
     assert response.usage.input_tokens_details.cached_tokens == 8
     assert response.usage.output_tokens_details.reasoning_tokens == 1
+
+
+@pytest.mark.filterwarnings("ignore:connect\\(\\) must be used:DeprecationWarning")  # the SDK's own call
+def test_the_sdk_talks_over_a_websocket(paths):
+    with played(HELLO) as upstream, client(upstream, paths) as sdk, sdk.responses.connect() as connection:
+        texts = []
+        previous = None
+        for _ in range(2):
+            connection.response.create(model="m", input="hi", store=False, previous_response_id=previous)
+            events = []
+            while not events or events[-1]["type"] not in TERMINAL:
+                events.append(connection.recv().to_dict())
+            response = judge(events)
+            texts.append(response.output_text)
+            previous = response.id
+    assert texts == ["Hello", "Hello"]
+    assert [len(request["messages"]) for request in upstream.requests] == [1, 3]
 
 
 def test_the_sdks_accumulator_follows_the_stream(paths):

@@ -98,6 +98,11 @@ def test_clients_learn_that_usage_holds_the_reasoning_that_they_replay():
         assert client.connection.response.headers["x-reasoning-included"] == "true"
 
 
+def test_codex_learns_at_the_upgrade_that_usage_counts_reasoning():
+    with connected(PlayedEngine(ANSWER)) as client:
+        assert client.connection.response.headers["x-reasoning-included"] == "true"
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_whatever_is_said_about_streaming_it_is_streamed(stream):
     with connected(PlayedEngine(ANSWER)) as client:
