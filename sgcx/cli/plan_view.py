@@ -12,7 +12,7 @@ from sgcx.cli.memory_bar import memory_bar, memory_legend
 from sgcx.planning.memory import MemoryEstimate
 from sgcx.planning.plan import LaunchPlan
 from sgcx.planning.profile import HubCheckpoint
-from sgcx.workflows.up import LaunchCommand
+from sgcx.workflows.launch_command import LaunchCommand
 
 _WIDEST_BAR = 100
 _SHORTER_SESSIONS = (131_072, 65_536, 32_768)

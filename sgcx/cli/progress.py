@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from sgcx.server.install_progress import InstallProgress
 from sgcx.server.launch_progress import StageChange
-from sgcx.workflows.up import Step, UpEvent
+from sgcx.workflows.launch import Step, UpEvent
 
 _INSTALL_LABELS = {
     "create": "Creating the engine's environment",

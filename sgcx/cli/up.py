@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from sgcx.paths import Paths
     from sgcx.planning.calibration import Difference
     from sgcx.planning.plan import LaunchPlan, Wishes
-    from sgcx.workflows.up import UpOptions, UpResult
+    from sgcx.workflows.launch import UpResult
+    from sgcx.workflows.launch_command import UpOptions
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +53,7 @@ def up(
     from sgcx.cli import plan_view
     from sgcx.errors import UserError
     from sgcx.paths import Paths
-    from sgcx.workflows.up import UpOptions, launch_command
+    from sgcx.workflows.launch_command import UpOptions, launch_command
 
     if hardware is not None and not dry_run:
         raise UserError("--hardware plans for another machine", hint="Add --dry-run")

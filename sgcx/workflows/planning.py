@@ -17,7 +17,7 @@ from sgcx.profiles import list_profiles, load_profile
 from sgcx.server.engine_specs import list_specs
 from sgcx.workflows.calibration import load_calibrations
 from sgcx.workflows.checkpoints import with_checkpoints_at_hand
-from sgcx.workflows.up import LaunchCommand, UpOptions, launch_command
+from sgcx.workflows.launch_command import LaunchCommand, UpOptions, launch_command
 
 
 @dataclass(frozen=True, slots=True)

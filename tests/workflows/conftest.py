@@ -59,12 +59,12 @@ server.serve_forever(0.01)
 _SGCX = """
 import os, sys
 from pathlib import Path
-from sgcx.workflows import up
+from sgcx.workflows import launch
 from sgcx.workflows.provision import EngineRuntime
 
 engine = Path(os.environ["SGCX_HOME"]) / "engine"
-up.provision_engine = lambda spec, *_: EngineRuntime(spec, engine, dict(os.environ))
-up.provision_rehearsal = lambda *_: None
+launch.provision_engine = lambda spec, *_, **__: EngineRuntime(spec, engine, dict(os.environ))
+launch.provision_rehearsal = lambda *_: None
 {change}
 sys.argv[0] = "sgcx"
 from sgcx.__main__ import main

@@ -15,15 +15,15 @@ from sgcx.server.ports import free_port
 
 Until = Callable[[Callable[[], bool]], None]
 
-_SAVING_FAILS = "def fail(*_): raise OSError(28, 'No space left on device')\nup.save_record = fail"
+_SAVING_FAILS = "def fail(*_): raise OSError(28, 'No space left on device')\nlaunch.save_record = fail"
 _INTERRUPTED_IN_SPAWN = """
-spawn = up.spawn
+spawn = launch.spawn
 def interrupted(*arguments, **options):
     spawn(*arguments, **options)
     raise KeyboardInterrupt
-up.spawn = interrupted
+launch.spawn = interrupted
 """
-_FAILS_BEFORE_THE_LAST_RECORD = "def fail(*_): raise RuntimeError('boom')\nup._check_endpoint = fail"
+_FAILS_BEFORE_THE_LAST_RECORD = "def fail(*_): raise RuntimeError('boom')\nlaunch._check_endpoint = fail"
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_whoever_has_taken_the_port_is_named_and_gets_no_key(box) -> None:
         thread.start()
         code, said = box.sgcx(
             *("up", "rehearsal", "--port", str(stranger.server_port)),
-            change="up.require_free_port = lambda *_: None",
+            change="launch.require_free_port = lambda *_: None",
             mode="loads for ever",
         )
         stranger.shutdown()
