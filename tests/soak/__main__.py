@@ -119,7 +119,8 @@ def table(
 ) -> str:
     middle = samples[len(samples) // 3] if samples else before
     rows = [
-        ("requests", sum(tally.done.values()) + sum(tally.wrong.values()) + sum(tally.stuck.values())),
+        ("requests answered", sum(tally.done.values())),
+        ("refused with 503, the queue being full", sum(tally.refused.values())),
         ("wrong answers", sum(tally.wrong.values())),
         ("stuck requests", sum(tally.stuck.values())),
         ("most running and waiting", max((sample.running for sample in samples), default=0)),
@@ -147,7 +148,7 @@ def main() -> None:
         drained_s = drain(server)
         print(table("published" if options.published else "patched", tally, samples, before, after, drained_s))
         print(f"remaining at the end of the drain: {server.last_remaining()}")
-        for counter in (tally.done, tally.wrong, tally.stuck):
+        for counter in (tally.done, tally.refused, tally.wrong, tally.stuck):
             print(json.dumps(counter, sort_keys=True))
         print("\n".join(tally.problems))
     finally:

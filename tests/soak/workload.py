@@ -21,11 +21,16 @@ class WrongAnswer(Exception):
     pass
 
 
+class QueueFull(Exception):
+    """A right answer under load: the client comes again."""
+
+
 @dataclass
 class Tally:
     """Counts by endpoint and kind; `problems` are the first few of each sort, in words."""
 
     done: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
     stuck: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
@@ -59,6 +64,9 @@ async def _client(
         try:
             await asyncio.wait_for(kinds[name][0](client, chance), _STUCK_S)
             tally.done[kind] += 1
+        except QueueFull:
+            tally.refused[kind] += 1
+            await asyncio.sleep(1 + chance.random())
         except TimeoutError as error:
             tally.failed(tally.stuck, kind, error)
         except (WrongAnswer, httpx.HTTPError, KeyError, ValueError) as error:
@@ -68,6 +76,17 @@ async def _client(
 def _require(found: object, wanted: object) -> None:
     if found != wanted:
         raise WrongAnswer(f"{str(found)[:150]!r} instead of {str(wanted)[:150]!r}")
+
+
+def _require_not_full(response: httpx.Response) -> None:
+    if response.status_code == 503:
+        raise QueueFull
+
+
+async def _post(client: httpx.AsyncClient, path: str, body: dict[str, object] | None = None) -> httpx.Response:
+    response = await client.post(path, json=body)
+    _require_not_full(response)
+    return response
 
 
 def _words(chance: random.Random) -> tuple[str, str]:
@@ -84,8 +103,8 @@ async def _stream(client: httpx.AsyncClient, path: str, body: dict[str, object],
     """The events of a stream that ends properly; with `leave_after`, the client goes before that."""
     events = []
     async with client.stream("POST", path, json={**body, "stream": True}) as response:
-        if response.status_code != 200:
-            raise WrongAnswer(f"status {response.status_code}")
+        _require_not_full(response)
+        _require(response.status_code, 200)
         last = ""
         async for line in response.aiter_lines():
             if line.startswith("data: "):
@@ -112,7 +131,7 @@ async def _chat_answer(client: httpx.AsyncClient, chance: random.Random) -> None
 
 async def _chat_whole(client: httpx.AsyncClient, chance: random.Random) -> None:
     text, wanted = _words(chance)
-    answer = (await client.post("/chat/completions", json=_message(text))).json()
+    answer = (await _post(client, "/chat/completions", _message(text))).json()
     _require(answer["choices"][0]["message"]["content"].strip(), wanted)
 
 
@@ -132,7 +151,7 @@ async def _chat_leaves(client: httpx.AsyncClient, chance: random.Random) -> None
 
 async def _chat_too_long(client: httpx.AsyncClient, chance: random.Random) -> None:
     body = {**_message(_TOO_LONG), "stream": chance.random() < 0.5}
-    _require((await client.post("/chat/completions", json=body)).status_code, 400)
+    _require((await _post(client, "/chat/completions", body)).status_code, 400)
 
 
 def _text(response: dict[str, object]) -> str:
@@ -151,7 +170,7 @@ async def _response_answer(client: httpx.AsyncClient, chance: random.Random) -> 
 
 async def _response_whole(client: httpx.AsyncClient, chance: random.Random) -> None:
     text, wanted = _words(chance)
-    _require(_text((await client.post("/responses", json={"model": MODEL, "input": text})).json()), wanted)
+    _require(_text((await _post(client, "/responses", {"model": MODEL, "input": text})).json()), wanted)
 
 
 async def _response_call(client: httpx.AsyncClient, chance: random.Random) -> None:
@@ -169,16 +188,18 @@ async def _response_leaves(client: httpx.AsyncClient, chance: random.Random) -> 
 
 async def _response_cancelled(client: httpx.AsyncClient, chance: random.Random) -> None:
     body = {"model": MODEL, "input": "write 3000 words", "background": True, "store": True}
-    made = (await client.post("/responses", json=body)).json()
+    made = (await _post(client, "/responses", body)).json()
     await asyncio.sleep(chance.random())
     cancelled = (await client.post(f"/responses/{made['id']}/cancel")).json()
+    if cancelled["status"] == "failed":
+        raise QueueFull
     _require(cancelled["status"], "cancelled")
     _require((await client.delete(f"/responses/{made['id']}")).status_code, 200)
 
 
 async def _response_too_long(client: httpx.AsyncClient, chance: random.Random) -> None:
     body = {"model": MODEL, "input": _TOO_LONG, "stream": chance.random() < 0.5}
-    answer = await client.post("/responses", json=body)
+    answer = await _post(client, "/responses", body)
     if answer.status_code == 200:  # it took so long that the stream had begun
         last = [line for line in answer.text.splitlines() if line.startswith("data: {")][-1]
         error = json.loads(last.removeprefix("data: "))["response"]["error"]
