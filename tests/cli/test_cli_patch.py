@@ -35,6 +35,11 @@ request-state for SGLang 0.5.10.post1
   File      sglang/srt/managers/tokenizer_manager.py
   Where     TokenizerManager.generate_request
   Upstream  0.5.20 and later release it; 0.5.14 and later where validation fails
+cancelled-wait for SGLang 0.5.10.post1
+  Purpose   stops a cancelled request also when the cancellation meets an output of the engine
+  File      sglang/srt/managers/tokenizer_manager.py
+  Where     TokenizerManager._wait_one_response
+  Upstream  none up to 0.5.23; Python 3.12 and later do not lose the cancellation
 abort-status for SGLang 0.5.10.post1
   Purpose   ends a request with whatever 4xx or 5xx status the engine aborts it with
   File      sglang/srt/managers/tokenizer_manager.py
@@ -143,6 +148,7 @@ out/mount-point.patch
 out/cpu-grammar.patch
 out/abort-state.patch
 out/request-state.patch
+out/cancelled-wait.patch
 out/abort-status.patch
 out/drain-deadline.patch
 out/stream-errors.patch

@@ -115,6 +115,8 @@ async def _stream(client: httpx.AsyncClient, path: str, body: dict[str, object],
                 return events
     if leave_after is None:
         _require(last, "[DONE]")
+    if events[-1].get("type") == "response.failed" and "queue is full" in events[-1]["response"]["error"]["message"]:
+        raise QueueFull  # its refusal came after the stream had begun
     return events
 
 

@@ -90,6 +90,16 @@ PATCHES: tuple[Patch, ...] = (
         patched_sha256="0e8d1fadc6881eada265350f5c9a55542363324e956da3a4f48f2ae3d906dab3",
     ),
     Patch(
+        name="cancelled-wait",
+        sglang_version="0.5.10.post1",
+        purpose="stops a cancelled request also when the cancellation meets an output of the engine",
+        file="sglang/srt/managers/tokenizer_manager.py",
+        where="TokenizerManager._wait_one_response",
+        upstream="none up to 0.5.23; Python 3.12 and later do not lose the cancellation",
+        pristine_sha256="5645ffcd9c61bd1d8c4c4062ebe41a6b48ae8e07891c56e6b2b7dcfb8d16d834",
+        patched_sha256="6d50ec3b4aff7812e27a5b15a943c16a4b65029f7f49154ce268ffb860c0daf3",
+    ),
+    Patch(
         name="abort-status",
         sglang_version="0.5.10.post1",
         purpose="ends a request with whatever 4xx or 5xx status the engine aborts it with",

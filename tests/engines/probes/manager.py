@@ -89,6 +89,24 @@ async def _request_state():
     return {"left": left, "aborted": [sent.rid for sent in manager.sent]}
 
 
+async def _cancelled_wait():
+    """Did a request end with an output although its cancellation was accepted?"""
+    lost = False
+    for steps in range(6):
+        manager = Manager()
+        request = asyncio.create_task(anext(manager.generate_request(_request("r", stream=True))))
+        await asyncio.sleep(0.01)
+        state = manager.rid_to_state["r"]
+        state.out_list.append({"text": "out", "meta_info": {"finish_reason": None}})
+        state.event.set()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        accepted = request.cancel()
+        await asyncio.wait([request])
+        lost |= accepted and not request.cancelled()
+    return lost
+
+
 async def _abort_status():
     found = []
     for status in (400, 408, 429, 503, None):
@@ -159,6 +177,7 @@ def secrets_in_server_info():
 
 PROBES = {
     "request-state": lambda: asyncio.run(_request_state()),
+    "cancelled-wait": lambda: asyncio.run(_cancelled_wait()),
     "abort-status": lambda: asyncio.run(_abort_status()),
     "abort-state": lambda: asyncio.run(_abort_state()),
     "drain-deadline": lambda: asyncio.run(_drain_refusal()),
