@@ -20,10 +20,18 @@ def judge(events):
     assert [event["type"] for event in events if event["type"] in TERMINAL] == [events[-1]["type"]]
     state = ResponseStreamState(input_tools=NOT_GIVEN, text_format=NOT_GIVEN)
     for event in events:
-        state.handle_event(_EVENT.validate_python(event))
-    final = Response.model_validate(events[-1]["response"])
+        state.handle_event(_EVENT.validate_python(_typed(event)))
+    final = Response.model_validate(_typed(events[-1])["response"])
     _agree(events, final)
     return final
+
+
+def _typed(event):
+    """The API sends one error code that the SDK's types lack, and Codex compacts on it."""
+    response = event.get("response") or {}
+    if (response.get("error") or {}).get("code") != "context_length_exceeded":
+        return event
+    return {**event, "response": {**response, "error": {**response["error"], "code": "server_error"}}}
 
 
 def _agree(events, final):
