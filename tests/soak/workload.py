@@ -69,7 +69,7 @@ async def _client(
             await asyncio.sleep(1 + chance.random())
         except TimeoutError as error:
             tally.failed(tally.stuck, kind, error)
-        except (WrongAnswer, httpx.HTTPError, KeyError, ValueError) as error:
+        except (WrongAnswer, httpx.HTTPError, LookupError, ValueError) as error:
             tally.failed(tally.wrong, kind, error)
 
 
