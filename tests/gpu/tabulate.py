@@ -1,4 +1,4 @@
-"""Tables for `docs/performance.md` from the stages' JSON files: `python tabulate.py STAGE FILE…`."""
+"""Tables for `docs/performance.md` from the stages' JSON files: `PYTHONPATH=.:tests python tests/gpu/tabulate.py STAGE FILE…`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,13 @@ from pathlib import Path
 from statistics import median
 
 from checkpoints import SHAPES
+from recorded_machines import recorded_machine
 
 from sgcx.planning.checkpoint_config import parse_checkpoint_config
-from sgcx.planning.memory import GIB
+from sgcx.planning.memory import GIB, Settings, overhead_bytes
 from sgcx.planning.weights import Parallelism, weights_per_gpu
 
 Row = dict[str, object]
-
-# Before weights are loaded: what NVML calls free on an idle H200 (143,771 MiB and what its driver keeps), and what the
-# planner sets aside for CUDA's context, and for NCCL where several GPUs work together.
-_FREE_GIB = 140.4
-_CONTEXT_GIB, _NCCL_GIB = 0.7, 1.2
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -43,7 +39,7 @@ def _truth_row(row: Row) -> tuple[object, ...]:
     tp_size, fraction = int(str(row["tp_size"])), float(str(row["mem_fraction_static"]))
     weights = weights_per_gpu(checkpoint.architecture, checkpoint.quantization, Parallelism(tp_size)) / GIB
     element_bytes = 1 if row["kv_cache_dtype"] == "fp8_e4m3" else 2
-    base = _FREE_GIB - _CONTEXT_GIB - (_NCCL_GIB if tp_size > 1 else 0)
+    base = (_free_bytes() - overhead_bytes(_settings(row, tp_size))) / GIB
     tokens = int((base * fraction - weights) * GIB / (576 * checkpoint.architecture.layers * element_bytes))
     log = "\n".join(map(str, row["log"] if isinstance(row["log"], list) else []))
     seen_weights = _number(r"mem usage=([\d.]+) GB\.", log)
@@ -54,6 +50,20 @@ def _truth_row(row: Row) -> tuple[object, ...]:
         f"{weights:.2f}", f"{seen_weights:.2f}", _off(weights, seen_weights),
         f"{tokens:,}", f"{int(seen_tokens):,}", _off(tokens, seen_tokens),
     )  # fmt: skip
+
+
+def _settings(row: Row, tp_size: int) -> Settings:
+    return Settings(
+        parallelism=Parallelism(tp_size),
+        chunked_prefill_size=int(str(row["chunked_prefill_size"])),
+        cuda_graph_max_bs=int(str(row["cuda_graph_max_bs"])),
+        kv_cache_dtype="fp8_e4m3" if row["kv_cache_dtype"] == "fp8_e4m3" else "auto",
+    )
+
+
+def _free_bytes() -> int:
+    """Of an idle H200, as NVML said it."""
+    return recorded_machine("1xH200").gpus[0].free_bytes
 
 
 def _number(pattern: str, text: str) -> float:
