@@ -1,4 +1,7 @@
-"""Tables for `docs/performance.md` from the stages' JSON files: `PYTHONPATH=.:tests python tests/gpu/tabulate.py STAGE FILE…`."""
+"""Tables for `docs/performance.md` from the JSON files that the stages leave: `tabulate.py STAGE FILE…`.
+
+Needs `PYTHONPATH=.:tests`.
+"""
 
 from __future__ import annotations
 
