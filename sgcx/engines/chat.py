@@ -82,7 +82,7 @@ class ChatEngine:
         except EngineError as error:
             if not started:
                 raise
-            yield Failed(error.code or "server_error", error.message)
+            yield Failed.of(error)
         else:
             yield reader.end()
 

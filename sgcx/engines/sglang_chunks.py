@@ -87,4 +87,4 @@ def _end(reason: Mapping[str, object], meta: MetaInfo, *, started: bool) -> Fini
             refused = refusal(str(reason.get("message", "aborted")), int(status) if isinstance(status, int) else 500)
             if not started:
                 raise refused
-            return Failed(refused.code or "server_error", refused.message)
+            return Failed.of(refused)

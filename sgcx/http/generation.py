@@ -62,12 +62,13 @@ async def events(
             yield stream.feed(delta)
     except EngineError as error:
         generation.refusal = error
-        yield _failure(stream, error.code or "server_error", error.message)
+        yield _failure(stream, Failed.of(error))
     except Exception:
         logger.exception("request %s failed while streaming", request_id)
-        yield _failure(stream, "server_error", f"Internal error; the server's log has the details under {request_id}")
+        told = f"Internal error; the server's log has the details under {request_id}"
+        yield _failure(stream, Failed("server_error", told))
     else:
-        yield _failure(stream, "server_error", "The engine ended without a result")
+        yield _failure(stream, Failed("server_error", "The engine ended without a result"))
     finally:
         await generation.close()
         _log_end(stream, request_id)
@@ -89,5 +90,5 @@ def _log_end(stream: ResponseStream, request_id: str) -> None:
     )
 
 
-def _failure(stream: ResponseStream, code: str, message: str) -> list[Event]:
-    return stream.feed(Failed(code, message)) if stream.state == "streaming" else []
+def _failure(stream: ResponseStream, failed: Failed) -> list[Event]:
+    return stream.feed(failed) if stream.state == "streaming" else []

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sgcx.errors import EngineError
+
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
@@ -71,6 +73,13 @@ class Failed:
 
     code: str
     message: str
+
+    @classmethod
+    def of(cls, error: EngineError) -> Failed:
+        """Where the HTTP status is gone already, the message says when to come back: clients read it there."""
+        if error.code is None and error.retry_after_s is not None:
+            return cls("rate_limit_exceeded", f"{error.message}. Please try again in {error.retry_after_s}s")
+        return cls(error.code or "server_error", error.message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,20 +230,20 @@ def test_a_refusal_before_the_first_delta_has_its_status(answer, status, code, r
 
 
 @pytest.mark.parametrize(
-    ("rest", "message"),
+    ("rest", "code", "message"),
     [
-        ((), "cut off"),
-        ((Cut(),), "connection"),
-        (({"error": {"code": 503, "message": "full"}}, DONE), "full"),
-        (({"error": {"code": "abort", "message": "x"}},), "failed with status 500"),
+        ((), "server_error", "cut off"),
+        ((Cut(),), "server_error", "connection"),
+        (({"error": {"code": 503, "message": "full"}}, DONE), "rate_limit_exceeded", "try again in 2s"),
+        (({"error": {"code": "abort", "message": "x"}},), "server_error", "failed with status 500"),
     ],
 )
-def test_what_breaks_after_the_first_delta_is_a_failure_in_the_stream(rest, message):
+def test_what_breaks_after_the_first_delta_is_a_failure_in_the_stream(rest, code, message):
     with played((chunk(content="Hel"), 0.05, *rest)) as upstream:
         [text, end] = generate(upstream.url)
     assert text == TextDelta("Hel")
     assert isinstance(end, Failed)
-    assert end.code == "server_error"
+    assert end.code == code
     assert message in end.message
 
 

@@ -135,6 +135,14 @@ def test_a_refusal_before_the_first_token_is_an_http_error(stream, error, status
     assert "secret" not in response.text
 
 
+def test_a_late_refusal_of_a_stream_says_when_to_come_back():
+    late = EngineError("The engine's queue is full", code=None, status=503, retry_after_s=2)
+    with served(PlayedEngine([0.2, late]), peek_s=0.01) as client:
+        error = frames(post(client, stream=True).text)[-1]["response"]["error"]
+    assert error["code"] == "rate_limit_exceeded"
+    assert error["message"].endswith("try again in 2s")
+
+
 def test_a_late_refusal_of_a_whole_response_still_has_its_status():
     late = EngineError("full", code=None, status=503, retry_after_s=2)
     with served(PlayedEngine([0.2, late]), peek_s=0.01) as client:
