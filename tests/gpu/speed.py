@@ -17,7 +17,7 @@ from sgcx.bench.wire import Protocol, Target
 OUTPUT_TOKENS = 256
 REPETITIONS = 2
 # prompt tokens → numbers of streams
-CELLS = {1_000: (1, 8, 32, 128, 256), 16_000: (1, 32), 100_000: (1,)}
+CELLS = {1_000: (1, 32, 128, 256), 16_000: (1, 32), 100_000: (1,)}
 _CHARACTERS_PER_TOKEN = 3.2
 _PROCESSES = 8
 
