@@ -8,11 +8,14 @@ from contextlib import aclosing
 from sgcx.responses.call_guard import CallGuard
 from sgcx.responses.constraint import Constraint
 from sgcx.responses.deltas import EngineDelta
+from sgcx.responses.tool_table import ToolTable
 
 
-def obeying(constraint: Constraint, deltas: AsyncGenerator[EngineDelta, None]) -> AsyncGenerator[EngineDelta, None]:
+def obeying(
+    tools: ToolTable, constraint: Constraint, deltas: AsyncGenerator[EngineDelta, None]
+) -> AsyncGenerator[EngineDelta, None]:
     """`deltas` without the calls that were not allowed, and failed where a call had to come and did not."""
-    return _guarded(CallGuard(constraint), deltas) if constraint.withheld or constraint.must_call else deltas
+    return _guarded(CallGuard(tools, constraint), deltas) if constraint.withheld or constraint.must_call else deltas
 
 
 async def _guarded(guard: CallGuard, deltas: AsyncGenerator[EngineDelta, None]) -> AsyncGenerator[EngineDelta, None]:

@@ -44,7 +44,7 @@ class Prompts:
     def answer(self, request: ResponsesRequest) -> AsyncGenerator[EngineDelta, None]:
         job = self.job(request)
         deltas = generate_answer(self.engine, job) if request.generate else self.engine.generate(job)
-        return obeying(job.constraint, deltas)
+        return obeying(request.tools, job.constraint, deltas)
 
     async def count(self, request: ResponsesRequest) -> int | None:
         """None: more than the engine counts."""

@@ -17,12 +17,14 @@ from sgcx.responses.deltas import (
     ToolCallFinished,
     ToolCallStarted,
 )
+from sgcx.responses.tool_table import ToolTable
 
 
 @dataclass(slots=True)
 class CallGuard:
     """Leaves out calls to tools that may not be called; a turn without the call that had to come fails."""
 
+    tools: ToolTable
     constraint: Constraint
     _leaving_out: bool = field(default=False, init=False)
     _called: bool = field(default=False, init=False)
@@ -44,5 +46,6 @@ class CallGuard:
                 return delta
 
     def _may_call(self, name: str) -> bool:
-        """By the name that the model saw, or by the end of it: a member of a namespace without its namespace."""
-        return any(tool.name == name or tool.name.endswith(f"__{name}") for tool in self.constraint.tools)
+        """By the tool that the name stands for: the one that the client would run."""
+        meant = self.tools.resolve(name)
+        return meant is not None and self.tools.exposed(meant.name, meant.namespace) in self.constraint.callable_names

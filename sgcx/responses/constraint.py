@@ -65,6 +65,10 @@ class Constraint:
     """What the text of an answer must match, if the model answers instead of calling a tool."""
 
     @property
+    def callable_names(self) -> frozenset[str]:
+        return frozenset(tool.name for tool in self.tools)
+
+    @property
     def binds(self) -> bool:
         """Decoding has to be constrained. `max_calls` alone does not: the generation is ended behind the last call."""
         return (
