@@ -16,6 +16,9 @@ from sgcx.errors import InvalidRequest
 
 MAX_BODY_BYTES = 256 << 20
 UNSUPPORTED_ENCODING = "unsupported_content_encoding"
+_MAX_DEPTH = 200
+_ENCODER_DEPTH = 254
+"""How deep orjson writes; it reads deeper. What clients send comes back to them, further in than it was."""
 _PACKED_BYTES = 64 << 10
 _PIECE_BYTES = 1 << 20
 _MAX_WINDOW_BYTES = 8 << 20
@@ -30,10 +33,23 @@ async def read_json(http_request: Request, *, empty: bytes = b"") -> object:
         body = empty
     elif decompress is not None:
         body = await asyncio.to_thread(_unpack, decompress, body)
+    return decode_json(body, "request body")
+
+
+def decode_json(text: bytes | str, what: str) -> object:
+    """JSON that can be written again. `what` it is, for the error. Raises `InvalidRequest`."""
     try:
-        return orjson.loads(body)
+        decoded: object = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"The request body is not valid JSON: {error}") from error
+        raise InvalidRequest(f"The {what} is not valid JSON: {error}") from error
+    probe = decoded
+    for _ in range(_ENCODER_DEPTH - _MAX_DEPTH):
+        probe = [probe]
+    try:
+        orjson.dumps(probe)
+    except orjson.JSONEncodeError as error:
+        raise InvalidRequest(f"The {what} nests deeper than {_MAX_DEPTH} levels") from error
+    return decoded
 
 
 async def _read(http_request: Request) -> bytes:

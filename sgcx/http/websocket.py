@@ -16,7 +16,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from sgcx.errors import InvalidRequest
-from sgcx.http.bodies import MAX_BODY_BYTES
+from sgcx.http.bodies import MAX_BODY_BYTES, decode_json
 from sgcx.http.creation import create_response
 from sgcx.http.endpoint import REASONING_INCLUDED, Endpoint
 from sgcx.http.errors import problem_of
@@ -49,7 +49,6 @@ WEBSOCKET_OPTIONS: WebSocketOptions = {
 
 _MAX_WAITING_MESSAGES = 16
 _TRY_AGAIN_LATER = 1013
-_REASONING_INCLUDED = (REASONING_INCLUDED[0].encode(), REASONING_INCLUDED[1].encode())
 
 
 def websocket_route(endpoint: Endpoint) -> WebSocketRoute:
@@ -115,7 +114,7 @@ class _Connection:
         lane = _Lane(self._websocket)
         continued: str | None = None
         try:
-            event = parse_client_event(_decode(message))
+            event = parse_client_event(decode_json(message, "message"))
             lane.stream_id, continued = event.stream_id, event.previous_response_id
             turn = await open_turn(self._endpoint.storage, event.body, self._recent)
             await self._respond(turn, lane, response_id)
@@ -181,10 +180,3 @@ def _error_event(error: Exception, request_id: str) -> Event:
     if problem.headers:
         event["headers"] = dict(problem.headers)
     return event
-
-
-def _decode(message: str | bytes) -> object:
-    try:
-        return orjson.loads(message)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"The message is not valid JSON: {error}") from error

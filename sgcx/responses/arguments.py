@@ -11,6 +11,8 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 
+import orjson
+
 from sgcx.responses.json_string import well_formed
 from sgcx.responses.wire import JsonObject, JsonValue
 
@@ -38,6 +40,19 @@ def finish_object(text: str, parameters: JsonObject) -> JsonObject | None:
     """The arguments decoded; None where they are no JSON object."""
     decoded = decode(text)
     return _mend_object(decoded, parameters) if isinstance(decoded, Mapping) else None
+
+
+def sendable(arguments: JsonObject) -> JsonObject | None:
+    """`arguments` as an event can hold them, with whole characters; None where none can.
+
+    Python's JSON takes numbers and depths that the wire's does not, and models write them.
+    """
+    try:
+        held: JsonObject = orjson.loads(well_formed(json.dumps(arguments, ensure_ascii=False)))
+        orjson.dumps(held)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return held
 
 
 def declared_only(arguments: JsonObject, parameters: JsonObject) -> JsonObject:

@@ -13,7 +13,7 @@ from typing import assert_never
 
 from sgcx.responses import events
 from sgcx.responses.argument_stream import ArgumentStream
-from sgcx.responses.arguments import declared_only, finish_object, strings
+from sgcx.responses.arguments import declared_only, finish_object, sendable, strings
 from sgcx.responses.custom_input import CustomInputStream
 from sgcx.responses.events import Event
 from sgcx.responses.output import ItemStatus
@@ -139,8 +139,15 @@ class TypedCallItem(CallItem):
         return []
 
     def _arguments(self) -> JsonObject | None:
-        """None where the model wrote no JSON object."""
-        return finish_object(self._text(), self.tool.parameters)
+        """None where the model wrote no JSON object, or one that no event can hold."""
+        arguments = finish_object(self._text(), self.tool.parameters)
+        return None if arguments is None else sendable(arguments)
+
+    def _plain_command(self) -> str | None:
+        """Text that was never meant as JSON is taken for the command itself. Broken JSON is none: a shell would run
+        whatever of it looks like a command."""
+        text = self._text()
+        return None if text.lstrip().startswith(("{", "[")) else text
 
     def _declared(self) -> JsonObject:
         """The arguments that the tool declares, of the types that it declares: the item has no place for others."""
@@ -184,9 +191,9 @@ class ShellCallItem(TypedCallItem):
         return [event for index, text in numbered for event in events.shell_command(output_index, index, text)]
 
     def _commands(self) -> list[str]:
-        """Text that is no JSON, or one string in place of several, is taken for the command itself."""
+        """One string in place of several is one command."""
         arguments = self._arguments()
-        commands = self._text() if arguments is None else arguments.get("commands")
+        commands = self._plain_command() if arguments is None else arguments.get("commands")
         return [commands] if isinstance(commands, str) else strings(commands)
 
 
@@ -203,7 +210,7 @@ class LocalShellCallItem(TypedCallItem):
 
     def _action(self) -> JsonObject:
         arguments = self._arguments()
-        command = self._text() if arguments is None else arguments.get("command")
+        command = self._plain_command() if arguments is None else arguments.get("command")
         argv = [*_SHELL_ARGV, command] if isinstance(command, str) else strings(command)
         return {"type": "exec", **self._declared(), "command": argv, "env": self._declared().get("env", {})}
 

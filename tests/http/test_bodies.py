@@ -99,6 +99,19 @@ def test_a_damaged_body_is_the_clients_error(encoding, body):
         read(body, encoding)
 
 
+def test_a_body_nests_only_as_deep_as_an_answer_can_repeat_it():
+    def nested(depth):
+        return {"input": "x", "metadata": json.loads('{"a":' * (depth - 1) + "1" + "}" * (depth - 1))}
+
+    with served(PlayedEngine([TextDelta("x"), Finished("stop")])) as client:
+        answered = [client.post("/v1/responses", json={**nested(200), "stream": stream}) for stream in (False, True)]
+        refused = client.post("/v1/responses", json=nested(201))
+    assert [answer.status_code for answer in answered] == [200, 200]
+    assert answered[1].text.endswith("data: [DONE]\n\n")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_prompt")
+    assert "200 levels" in refused.json()["error"]["message"]
+
+
 @given(st.sampled_from([b"gzip", b"zstd"]), st.binary(max_size=200), st.integers(1, 200))
 def test_no_bytes_break_the_decoder(encoding, noise, at):
     packed = bytearray(gzip.compress(PLAIN) if encoding == b"gzip" else zstandard.compress(PLAIN))

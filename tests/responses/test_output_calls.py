@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sdk_types import judge
 
+from sgcx.responses import sse
 from sgcx.responses.deltas import Finished, ToolCallArguments, ToolCallFinished, ToolCallStarted
 from sgcx.responses.request import parse_request
 from sgcx.responses.stream import ResponseStream
@@ -27,7 +28,7 @@ TOOLS = [
 
 
 def called(name, written):
-    """The events of a response that makes one call, judged by the SDK."""
+    """The events of a response that makes one call, judged by the SDK and fit for the wire."""
     numbers = itertools.count(1)
     stream = ResponseStream.of(
         parse_request({"input": "hi", "tools": TOOLS}),
@@ -40,6 +41,7 @@ def called(name, written):
     deltas = [ToolCallStarted(name), ToolCallArguments(written), ToolCallFinished(), Finished("stop")]
     events = [event for batch in (stream.start(), *map(stream.feed, deltas)) for event in batch]
     judge(events)
+    assert all(map(sse.encode, events))
     return events
 
 
@@ -71,6 +73,14 @@ PATCH = {"type": "update_file", "path": "a.py", "diff": "@@\n-a\n+b\n"}
             '{"query": "add", "limit": "3"}',
             {"type": "tool_search_call", "execution": "client", "arguments": {"query": "add", "limit": 3}},
         ),
+        *[
+            (
+                "tool_search",
+                written,
+                {"type": "tool_search_call", "execution": "client", "arguments": {"query": written}},
+            )
+            for written in ('{"query": NaN}', f'{{"query": {"[" * 300}{"]" * 300}}}')
+        ],
         ("tool_search", "add", {"type": "tool_search_call", "execution": "client", "arguments": {"query": "add"}}),
     ],
 )
@@ -86,6 +96,8 @@ def test_the_item_is_of_the_kind_of_the_tool(name, written, expected):
         ('{"commands": ["ls"], "timeout_ms": "soon", "max_output_length": true}', {"commands": ["ls"]}),
         ("ls -l", {"commands": ["ls -l"]}),
         ("{}", {"commands": []}),
+        ('{"commands": ["echo `date`", ', {"commands": []}),
+        ('{"commands": ["a\\ud800"], "timeout_ms": 1e30}', {"commands": ["a\ufffd"]}),
     ],
 )
 def test_a_shell_call_holds_commands(written, action):
@@ -110,6 +122,7 @@ def test_each_command_of_a_shell_call_is_told_in_events():
         ('{"command": "ls | wc", "env": null}', {"command": ["bash", "-lc", "ls | wc"], "env": {}}),
         ('{"command": ["ls"], "env": {"A": 1}}', {"command": ["ls"], "env": {}}),
         ("ls", {"command": ["bash", "-lc", "ls"], "env": {}}),
+        ('{"command": "echo `date`', {"command": [], "env": {}}),
     ],
 )
 def test_a_local_shell_call_holds_one_program(written, action):
@@ -132,7 +145,7 @@ def test_an_apply_patch_call_holds_one_operation(written, operation):
 
 NAMES = st.sampled_from(["exec_command", "note", "add", "tool_search", "shell", "local_shell", "apply_patch", "none"])
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.just("\ud83d"),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
     max_leaves=4,
 )
