@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from installed import CODEX_VERSION, ENGINE, search_path
+from installed import CODEX_VERSION, ENGINE, OLDER_CODEX_VERSION, search_path
 
 settings.register_profile(
     "ci", deadline=None, max_examples=60, database=None, suppress_health_check=[HealthCheck.too_slow]
@@ -55,14 +55,24 @@ def sglang_site_packages(engine_data: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def codex_binary(test_home: Path) -> Path:
+    return install_codex(test_home, CODEX_VERSION)
+
+
+@pytest.fixture(scope="session")
+def older_codex_binary(test_home: Path) -> Path:
+    """From before profile files, and with the system prompt in `instructions`."""
+    return install_codex(test_home, OLDER_CODEX_VERSION)
+
+
+def install_codex(test_home: Path, version: str) -> Path:
     """Codex from npm. Node comes with the test extra where the machine has none."""
-    prefix = test_home / f"codex-{CODEX_VERSION}"
+    prefix = test_home / f"codex-{version}"
     binary = prefix / "node_modules" / ".bin" / "codex"
     if not binary.exists():
         npm = shutil.which("npm", path=search_path())
         assert npm is not None, "npm is missing: install the test extra, which brings Node"
         prefix.mkdir(parents=True, exist_ok=True)
-        command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(prefix), f"@openai/codex@{CODEX_VERSION}"]
+        command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(prefix), f"@openai/codex@{version}"]
         made = subprocess.run(
             command, cwd=prefix, env={**os.environ, "PATH": search_path()}, capture_output=True, text=True, timeout=600
         )

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 CODEX_VERSION = "0.169.0"
+OLDER_CODEX_VERSION = "0.130.0"
 ENGINE = "sglang-0.5.10.post1-cpu"
 
 

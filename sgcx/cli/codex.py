@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from sgcx.cli.options import Json, ServerName, Yes
 
@@ -14,11 +15,19 @@ if TYPE_CHECKING:
     from sgcx.workflows.codex import CodexChange
 
 
+class _Verbatim(TyperCommand):
+    """All arguments are for another program, `--` and `--help` too."""
+
+    # The base's `Context` has no public name; Typer makes no others.
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        super().parse_args(ctx, [])
+        ctx.args = list(args)
+        return ctx.args
+
+
 def register(app: typer.Typer) -> None:
     app.command("codex-config")(codex_config)
-    app.command(
-        "codex", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-    )(codex)
+    app.command("codex", cls=_Verbatim)(codex)
 
 
 def codex_config(

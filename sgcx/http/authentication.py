@@ -7,6 +7,7 @@ import hmac
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sgcx.http.errors import envelope, refuse
+from sgcx.http.ids import new_id
 
 OPEN_PATHS = ("/health", "/health_generate", "/ping")
 """Probes carry no key: they tell that the server lives, nothing else."""
@@ -25,7 +26,7 @@ class RequireApiKey:
             401,
             "Missing or wrong API key: send `Authorization: Bearer KEY` with the key that `sgcx up` stored",
             code="invalid_api_key",
-            request_id="none",
+            request_id=new_id("req"),
             headers={"WWW-Authenticate": "Bearer"},
         )
         await refuse(refusal, scope, receive, send)

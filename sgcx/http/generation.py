@@ -77,7 +77,9 @@ async def events(
 def _log_end(stream: ResponseStream, request_id: str) -> None:
     usage = stream.usage
     if usage is None:
-        logger.info("%s ended as %s", request_id, stream.status)
+        # A client that leaves, or cancels, takes the stream away before it has an end.
+        how = "was left before its end" if stream.state == "streaming" else f"ended as {stream.status}"
+        logger.info("%s %s", request_id, how)
         return
     logger.info(
         "%s ended as %s: input_tokens=%d cached_tokens=%d output_tokens=%d reasoning_tokens=%d",

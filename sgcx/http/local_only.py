@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sgcx.http.errors import envelope, refuse
+from sgcx.http.ids import new_id
 
 
 class LocalOnly:
@@ -30,7 +31,10 @@ class LocalOnly:
             await self._app(scope, receive, send)
             return
         refusal = envelope(
-            403, f"This server asks for no key, so it does not answer {refused}", code="forbidden", request_id="none"
+            403,
+            f"This server asks for no key, so it does not answer {refused}",
+            code="forbidden",
+            request_id=new_id("req"),
         )
         await refuse(refusal, scope, receive, send)
 

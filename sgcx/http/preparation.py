@@ -46,9 +46,10 @@ def _truncation(prompts: Prompts, dropped: int) -> dict[str, str]:
 
 
 def _cache(prompts: Prompts, request: ResponsesRequest, reading: Reading) -> dict[str, str]:
-    outlook = prompts.endpoint.prompt_memory.note(request, reading.declared_tools)
+    outlook = prompts.endpoint.prompt_memory.note(request, reading.declared_tools, prompts.response_id)
     if outlook is None:
         return {}
     told = f"{outlook}; tools kept" if reading.restored else str(outlook)
-    logger.info("request %s: prompt cache %s", prompts.response_id, told)
+    compared = "" if outlook.earlier is None else f" (compared with {outlook.earlier})"
+    logger.info("request %s: prompt cache %s%s", prompts.response_id, told, compared)
     return {CACHE_HEADER: told}

@@ -28,10 +28,12 @@ _PROMPTS_PER_KEY = 4
 class CacheOutlook:
     """Whether a prompt begins with an earlier one. What the engine still holds of that only the usage tells.
 
-    `changed_item`: the first item that differs, where that is the reason.
+    `earlier`: the response to the prompt it was compared with. `changed_item`: the first item that differs, where
+    that is the reason.
     """
 
     reason: MissReason | None
+    earlier: str | None = None
     changed_item: int | None = None
 
     def __str__(self) -> str:
@@ -43,6 +45,7 @@ class CacheOutlook:
 
 @dataclass(frozen=True, slots=True)
 class _Prompt:
+    response_id: str
     declared: JsonValue
     """`tools` as the client sent them."""
     tools: ToolTable
@@ -76,10 +79,10 @@ class PromptMemory:
             return None
         return nearest.declared if nearest.shared(items) else None
 
-    def note(self, request: ResponsesRequest, declared: JsonValue) -> CacheOutlook | None:
+    def note(self, request: ResponsesRequest, declared: JsonValue, response_id: str) -> CacheOutlook | None:
         """Remembers the prompt, and tells how it compares with those before. None without a `prompt_cache_key`.
 
-        `declared`: the tools of `request` as they came over the wire.
+        `declared`: the tools of `request` as they came over the wire. `response_id`: its answer.
         """
         key = request.prompt_cache_key
         if key is None:
@@ -90,7 +93,8 @@ class PromptMemory:
         prompts = self._prompts.setdefault(key, [])
         if nearest is not None and nearest.shared(items) == len(nearest.items):
             prompts.remove(nearest)  # it goes on
-        prompts.append(_with_tools_of(nearest, _Prompt(declared, request.tools, request.instructions, items)))
+        prompt = _Prompt(response_id, declared, request.tools, request.instructions, items)
+        prompts.append(_with_tools_of(nearest, prompt))
         del prompts[:-_PROMPTS_PER_KEY]
         self._prompts.move_to_end(key)
         while len(self._prompts) > _MAX_KEYS:
@@ -106,13 +110,13 @@ def _compare(nearest: _Prompt | None, request: ResponsesRequest, items: array[in
     if nearest is None:
         return CacheOutlook("first_or_evicted")
     if nearest.tools != request.tools and nearest.tools.chat_tools() != request.tools.chat_tools():
-        return CacheOutlook("tools_changed")
+        return CacheOutlook("tools_changed", nearest.response_id)
     if nearest.instructions != request.instructions:
-        return CacheOutlook("instructions_changed")
+        return CacheOutlook("instructions_changed", nearest.response_id)
     shared = nearest.shared(items)
     if shared < min(len(nearest.items), len(items)):
-        return CacheOutlook("input_changed", shared)
-    return CacheOutlook(None)
+        return CacheOutlook("input_changed", nearest.response_id, shared)
+    return CacheOutlook(None, nearest.response_id)
 
 
 def _with_tools_of(nearest: _Prompt | None, prompt: _Prompt) -> _Prompt:

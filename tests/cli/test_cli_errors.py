@@ -145,3 +145,13 @@ def test_codex_config_takes_a_server_or_an_address(sgcx: Sgcx, arguments: tuple[
     said = sgcx("codex-config", *arguments)
     assert said.exit_code == 2
     assert said.stderr.startswith(f"error: {message}\n")
+
+
+def test_codex_gets_its_arguments_as_they_are(sgcx: Sgcx, home: Path) -> None:
+    codex = home / "bin" / "codex"
+    codex.write_text('#!/bin/sh\necho codex-cli 0.169.0 "$@"\n')
+    codex.chmod(0o755)
+    (home / "codex").mkdir()
+    (home / "codex" / "sgcx.config.toml").write_text('model_provider = "sgcx"\n')
+    said = sgcx("codex", "exec", "--help", "-i", "a.png", "--", "--json")
+    assert said.stdout.split()[2:] == ["-p", "sgcx", "exec", "--help", "-i", "a.png", "--", "--json"]

@@ -2,62 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-
 import pytest
+from codex_sessions import CodexRunner
 
 pytestmark = [pytest.mark.engine, pytest.mark.codex]
-
-
-@dataclass
-class Session:
-    """What `codex exec --json` reported, and what the server counted for each of its requests."""
-
-    events: list[dict]
-    usages: list
-    directory: object
-
-    def items(self, kind):
-        done = [event["item"] for event in self.events if event["type"] == "item.completed"]
-        return [item for item in done if item["type"] == kind]
-
-    @property
-    def answer(self):
-        return self.items("agent_message")[-1]["text"]
-
-    @property
-    def commands(self):
-        return [(item["exit_code"], item["command"]) for item in self.items("command_execution")]
 
 
 @pytest.fixture
 def codex(rehearsal, tmp_path):
     def run(prompt):
-        offset = rehearsal.log.stat().st_size
-        done = rehearsal.machine.sgcx(
-            "codex",
-            "exec",
-            "--json",
-            "--skip-git-repo-check",
-            "--dangerously-bypass-approvals-and-sandbox",
-            prompt,
-            cwd=tmp_path,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        session = Session(events, rehearsal.usages_since(offset), tmp_path)
-        check_common(session, done.stderr)
+        session = CodexRunner(rehearsal, tmp_path).completed(prompt)
+        check_common(session)
         return session
 
     return run
 
 
-def check_common(session, stderr):
-    assert session.events[-1]["type"] == "turn.completed"
-    assert not session.items("error"), session.items("error")
-    assert "metadata" not in stderr
-    assert all(usage.status == "completed" for usage in session.usages)
+def check_common(session):
     assert all(usage.reasoning_tokens > 0 for usage in session.usages)
     reported = session.events[-1]["usage"]
     assert reported["input_tokens"] == sum(usage.input_tokens for usage in session.usages)

@@ -2,52 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-import subprocess
 import sys
 import time
 
 import pytest
+from terminal import Terminal
 
 pytestmark = [pytest.mark.engine, pytest.mark.codex]
-
-
-class Terminal:
-    """A tmux server of its own, so that nothing of the user's is touched."""
-
-    def __init__(self, socket, directory, environment, command):
-        self._tmux = ["tmux", "-L", socket]
-        self._environment = environment
-        self._run("new-session", "-d", "-x", "120", "-y", "40", "-c", str(directory), *command)
-        self._run("set-option", "-w", "remain-on-exit", "on")  # what an early exit said stays readable
-
-    def _run(self, *arguments):
-        command = [*self._tmux, *arguments]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=20, check=True)
-        return done.stdout
-
-    def screen(self):
-        return self._run("capture-pane", "-p", "-S", "-")
-
-    def send(self, *keys):
-        self._run("send-keys", *keys)
-
-    def wait_for(self, wanted, *, answers=None, deadline_s=90):
-        """Until `wanted` is on screen; `answers` are keys for questions that may come before it."""
-        deadline = time.monotonic() + deadline_s
-        while time.monotonic() < deadline:
-            screen = self.screen()
-            if wanted in screen:
-                return screen
-            for question, key in list((answers or {}).items()):
-                if question in screen:
-                    self.send(key)
-                    answers.pop(question)
-            time.sleep(0.2)
-        raise AssertionError(f"{wanted!r} did not appear:\n{self.screen()}")
-
-    def close(self):
-        subprocess.run([*self._tmux, "kill-server"], capture_output=True, timeout=20, check=False)
 
 
 @pytest.fixture
@@ -67,9 +30,7 @@ def test_a_first_turn_in_the_tui(terminal, rehearsal):
     first = terminal.wait_for("Rehearsal", answers={"Trust this folder": "Enter"})
     assert "Sign in" not in first
     assert "metadata" not in first
-    terminal.send("-l", "hello")
-    terminal.wait_for("› hello")  # Codex takes keys that come too fast for a paste
-    terminal.send("Enter")
+    type_line(terminal, "hello")
     answered = terminal.wait_for("Ask me to read")
     assert "metadata" not in answered
     wait_until(lambda: len(rehearsal.usages_since(offset)) >= 2)
@@ -77,6 +38,27 @@ def test_a_first_turn_in_the_tui(terminal, rehearsal):
     assert all(usage.status == "completed" for usage in usages)
     # The title is asked for beside the turn, and needs no thinking.
     assert sorted(usage.reasoning_tokens > 0 for usage in usages) == [False, True]
+
+
+def test_plan_mode_asks_the_user_and_the_answer_reaches_the_model(terminal, rehearsal):
+    terminal.wait_for("Rehearsal", answers={"Trust this folder": "Enter"})
+    terminal.send("BTab")
+    terminal.wait_for("Plan mode")
+    options = [{"label": "Red", "description": "like a rose"}, {"label": "Blue", "description": "like the sea"}]
+    question = {"id": "colour", "header": "Colour", "question": "Which colour?", "options": options}
+    type_line(terminal, f"call request_user_input with {json.dumps({'questions': [question]})}")
+    terminal.wait_for("enter to submit answer")
+    terminal.send("Down")
+    terminal.wait_for("› 2. Blue")
+    terminal.send("Enter")
+    terminal.wait_for("returned:")
+    assert '"Blue"' in terminal.screen()
+
+
+def type_line(terminal, text):
+    terminal.send("-l", text)
+    terminal.wait_for(text[-20:])  # Codex takes keys that come too fast for a paste
+    terminal.send("Enter")
 
 
 def wait_until(condition, deadline_s=60):
