@@ -38,6 +38,7 @@ def compact_route(endpoint: Endpoint) -> Route:
         result = await _unless_the_client_leaves(compact(prompts, request, History(request.input, ())), http_request)
         if result is None:
             return Response(status_code=_CLIENT_CLOSED_REQUEST)
+        endpoint.metrics.count_usage(result.usage)
         return answer_json(_compaction(turn, result, response_id))
 
     return Route("/v1/responses/compact", answering(handle), methods=["POST"])

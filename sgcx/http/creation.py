@@ -14,6 +14,7 @@ from sgcx.http.endpoint import Endpoint
 from sgcx.http.generation import Generation, events
 from sgcx.http.ids import new_id
 from sgcx.http.keeping import Batches, Turn
+from sgcx.http.metrics import ResponseWatch
 from sgcx.http.preparation import prepare
 from sgcx.http.prompts import Prompts
 from sgcx.http.reading import read_turn
@@ -42,12 +43,13 @@ class Creation:
 
 async def create_response(endpoint: Endpoint, turn: Turn, connection: HTTPConnection, response_id: str) -> Creation:
     """Raises `InvalidRequest`, and `EngineError` where the engine refuses within the time that a status can wait."""
+    watch = ResponseWatch(endpoint.metrics)
     reading = read_turn(endpoint, turn)
     ignored = _told(reading.request.ignored)
     if ignored:
         logger.info("request %s: left out %s", response_id, ignored)
     prepared = await prepare(Prompts(endpoint, endpoint.engine_for(connection), response_id), reading)
-    request, generation = prepared.request, Generation(prepared.deltas)
+    request, generation = prepared.request, Generation(prepared.deltas, watch)
     if not request.background:
         await generation.peek(endpoint.peek_s)
     stream = ResponseStream.of(

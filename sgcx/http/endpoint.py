@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
+from sgcx.http.metrics import Metrics
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import Engine
 from sgcx.responses.prompt import ServedModel
@@ -32,6 +33,7 @@ class Endpoint:
     seal: Seal | None = None
     """None: nothing is sealed, and no blob opens."""
     prompt_memory: PromptMemory = field(default_factory=PromptMemory)
+    metrics: Metrics = field(default_factory=Metrics)
     heartbeat_s: float = 10.0
     peek_s: float = 2.0
     connection_limit_s: float = 3600.0

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from sgcx.errors import EngineError, InvalidRequest
 from sgcx.http.bodies import UNSUPPORTED_ENCODING
+from sgcx.http.metrics import ERROR_CODE
 from sgcx.responses.wire import JsonObject
 
 logger = logging.getLogger(__name__)
@@ -77,12 +78,27 @@ def envelope(
 
 
 def _response(problem: Problem, request_id: str) -> Response:
-    return Response(
+    return _ErrorResponse(
+        problem.code,
         orjson.dumps({"error": problem.shown(request_id)}),
         status_code=problem.status,
         media_type=JSON,
         headers={"x-request-id": request_id, **problem.headers},
     )
+
+
+class _ErrorResponse(Response):
+    """Leaves its code in the scope, for whoever counts."""
+
+    def __init__(
+        self, code: str | None, content: bytes, *, status_code: int, media_type: str, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(content, status_code=status_code, media_type=media_type, headers=headers)
+        self._code = code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ERROR_CODE] = self._code
+        await super().__call__(scope, receive, send)
 
 
 async def refuse(refusal: Response, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from sgcx.errors import EngineError
+from sgcx.http.metrics import ResponseWatch
 from sgcx.responses.deltas import EngineDelta, Failed
 from sgcx.responses.events import Event
 from sgcx.responses.stream import ResponseStream
@@ -24,9 +25,11 @@ class Generation:
     refusal: EngineError | None = None
     """What the engine raised after `peek`, for an answer whose status is still open."""
 
-    def __init__(self, deltas: AsyncGenerator[EngineDelta, None]) -> None:
+    def __init__(self, deltas: AsyncGenerator[EngineDelta, None], watch: ResponseWatch) -> None:
+        self.watch = watch
         self._deltas = deltas
         self._first = asyncio.ensure_future(anext(deltas, None))
+        self._first.add_done_callback(watch.see_first)
 
     async def peek(self, timeout_s: float) -> None:
         """Raises what the engine raises within `timeout_s`; after that, errors belong into the stream."""
@@ -56,6 +59,7 @@ async def events(
     generation: Generation, stream: ResponseStream, *, request_id: str
 ) -> AsyncGenerator[list[Event], None]:
     """The events of one response in the order they happen, ending with exactly one terminal event."""
+    generation.watch.start()
     try:
         yield stream.start()
         async for delta in generation:
@@ -71,6 +75,7 @@ async def events(
         yield _failure(stream, Failed("server_error", "The engine ended without a result"))
     finally:
         await generation.close()
+        generation.watch.end(stream)
         _log_end(stream, request_id)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
 from sgcx.http.background import BackgroundRuns
@@ -17,9 +17,11 @@ from sgcx.http.creation import Creation, create_response
 from sgcx.http.endpoint import REASONING_INCLUDED, Endpoint
 from sgcx.http.errors import JSON, envelope, error_response
 from sgcx.http.event_stream import EventStream, terminal_event
+from sgcx.http.exposition import metrics_route
 from sgcx.http.ids import new_id
 from sgcx.http.input_tokens import input_tokens_route
 from sgcx.http.keeping import Turn, open_turn
+from sgcx.http.metrics import counted
 from sgcx.http.models import model_routes
 from sgcx.http.stored import create_stored_routes
 from sgcx.http.websocket import websocket_route
@@ -32,17 +34,16 @@ _CLIENT_CLOSED_REQUEST = 499
 def create_router(endpoint: Endpoint) -> Router:
     runs = BackgroundRuns()
     responses = _Responses(endpoint, runs)
-    return Router(
-        routes=[
-            Route("/v1/responses", responses.create, methods=["POST"]),
-            Route("/v1/responses", _exists, methods=["HEAD"]),
-            input_tokens_route(endpoint),
-            compact_route(endpoint),
-            websocket_route(endpoint),
-            *model_routes(endpoint),
-            *_stored_routes(endpoint, runs),
-        ]
-    )
+    routes: list[BaseRoute] = [
+        Route("/v1/responses", responses.create, methods=["POST"]),
+        Route("/v1/responses", _exists, methods=["HEAD"]),
+        input_tokens_route(endpoint),
+        compact_route(endpoint),
+        websocket_route(endpoint),
+        *model_routes(endpoint),
+        *_stored_routes(endpoint, runs),
+    ]
+    return Router(routes=[*counted(routes, endpoint.metrics), metrics_route(endpoint.metrics)])
 
 
 def _stored_routes(endpoint: Endpoint, runs: BackgroundRuns) -> list[Route]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TypedDict
 
 import orjson
@@ -19,10 +20,11 @@ from sgcx.errors import InvalidRequest
 from sgcx.http.bodies import MAX_BODY_BYTES, decode_json
 from sgcx.http.creation import create_response
 from sgcx.http.endpoint import REASONING_INCLUDED, Endpoint
-from sgcx.http.errors import problem_of
+from sgcx.http.errors import Problem, problem_of
 from sgcx.http.event_stream import EventPump
 from sgcx.http.ids import new_id
 from sgcx.http.keeping import Turn, open_turn
+from sgcx.http.metrics import Request
 from sgcx.responses.client_event import parse_client_event
 from sgcx.responses.events import Event
 from sgcx.responses.recent import RecentResponses
@@ -47,6 +49,7 @@ WEBSOCKET_OPTIONS: WebSocketOptions = {
     "ws_ping_timeout": None,
 }
 
+_PATH = "/v1/responses"
 _MAX_WAITING_MESSAGES = 16
 _TRY_AGAIN_LATER = 1013
 
@@ -57,7 +60,7 @@ def websocket_route(endpoint: Endpoint) -> WebSocketRoute:
         await websocket.accept(headers=[(name.encode(), value.encode())])
         await _Connection(endpoint, websocket).run()
 
-    return WebSocketRoute("/v1/responses", serve)
+    return WebSocketRoute(_PATH, serve)
 
 
 class _Connection:
@@ -96,7 +99,8 @@ class _Connection:
             f"This connection has reached its limit of {minutes:g} minutes; open a new one",
             code="websocket_connection_limit_reached",
         )
-        await _Lane(self._websocket).send([_error_event(limit, new_id("req"))])
+        request_id = new_id("req")
+        await _Lane(self._websocket).send([_error_event(problem_of(limit, request_id=request_id), request_id)])
         await self._websocket.close()
 
     async def _next(self) -> str | bytes | None:
@@ -118,10 +122,16 @@ class _Connection:
             lane.stream_id, continued = event.stream_id, event.previous_response_id
             turn = await open_turn(self._endpoint.storage, event.body, self._recent)
             await self._respond(turn, lane, response_id)
+            self._count(HTTPStatus.OK)
         except Exception as error:
             if continued is not None:
                 self._recent.forget(continued)
-            await lane.send([_error_event(error, response_id)])
+            problem = problem_of(error, request_id=response_id)
+            self._count(problem.status, problem.code)
+            await lane.send([_error_event(problem, response_id)])
+
+    def _count(self, status: int, code: str | None = None) -> None:
+        self._endpoint.metrics.requests[Request(_PATH, "WEBSOCKET", status, code or "")] += 1
 
     async def _respond(self, turn: Turn, lane: _Lane, response_id: str) -> None:
         creation = await create_response(self._endpoint, turn, self._websocket, response_id)
@@ -172,9 +182,8 @@ class _Lane:
             self.response = response
 
 
-def _error_event(error: Exception, request_id: str) -> Event:
+def _error_event(problem: Problem, request_id: str) -> Event:
     """What would be an HTTP status and its body. A code is never absent here."""
-    problem = problem_of(error, request_id=request_id)
     shown: JsonObject = {**problem.shown(request_id), "code": problem.code or "server_error"}
     event: Event = {"type": "error", "status": int(problem.status), "error": shown}
     if problem.headers:

@@ -79,6 +79,9 @@ class ResponseStream:
     state: Literal["idle", "streaming", "closed"] = field(default="idle", init=False)
     status: ResponseStatus = field(default="in_progress", init=False)
     usage: Usage | None = field(default=None, init=False)
+    error_code: str | None = field(default=None, init=False)
+    """Of a response that failed."""
+    heartbeats: int = field(default=0, init=False)
     _created_at: int = field(default=0, init=False)
     _open: OutputItem | None = field(default=None, init=False)
     _output: list[JsonObject] = field(default_factory=list, init=False)
@@ -120,10 +123,14 @@ class ResponseStream:
         self.state = "streaming"
         self._leaves_out = not self.generate
         self._created_at = self.now()
-        return [self._of_response("response.created", "in_progress"), self.heartbeat()]
+        return [
+            self._of_response("response.created", "in_progress"),
+            self._of_response("response.in_progress", "in_progress"),
+        ]
 
     def heartbeat(self) -> Event:
         """Clients count only data events as signs of life; this one says nothing new."""
+        self.heartbeats += 1
         return self._of_response("response.in_progress", "in_progress")
 
     def feed(self, delta: EngineDelta) -> list[Event]:
@@ -230,6 +237,7 @@ class ResponseStream:
 
     def _fail(self, code: str, message: str) -> list[Event]:
         self._open = None
+        self.error_code = code
         return [self._end("response.failed", "failed", error={"code": code, "message": message})]
 
     # building blocks

@@ -15,6 +15,7 @@ from sgcx.dialects.deepseek_r1 import DeepSeekR1
 from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.http.event_stream import EventStream
 from sgcx.http.generation import Generation, events
+from sgcx.http.metrics import Metrics, ResponseWatch
 from sgcx.responses import sse
 from sgcx.responses.deltas import Finished
 from sgcx.responses.request import parse_request
@@ -83,7 +84,7 @@ async def serve():
         await asyncio.Event().wait()
 
     response = new_stream()
-    batches = events(Generation(generate()), response, request_id="resp")
+    batches = events(Generation(generate(), ResponseWatch(Metrics())), response, request_id="resp")
     await EventStream(batches, response, heartbeat_s=10, headers={})({}, receive, send)
 
 
