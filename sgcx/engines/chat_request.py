@@ -87,7 +87,7 @@ def _call_fields(constraint: Constraint, *, raw: bool) -> dict[str, JsonValue]:
     if constraint.max_calls == 1:
         fields["parallel_tool_calls"] = False
     match constraint:
-        case Constraint(tools=()):
+        case Constraint(withheld=True, tools=()):
             fields["tool_choice"] = "none"
         case Constraint(must_call=True, tools=(only,)) if not raw:
             fields["tool_choice"] = {"type": "function", "function": {"name": only.name}}

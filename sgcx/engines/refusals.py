@@ -35,6 +35,11 @@ def refusal(message: str, status: int) -> EngineError:
     return EngineError("The engine aborted the request", code="server_error", status=500)
 
 
+def unreadable_image() -> EngineError:
+    """SGLang's own words repeat the image."""
+    return EngineError("An image of the input cannot be loaded", code="invalid_prompt", status=400)
+
+
 def upstream_refusal(status: int, message: str, *, model: str, retry_after_s: int | None = None) -> EngineError:
     """What an engine behind HTTP answered, as a status or as an error inside its stream."""
     match status:

@@ -17,7 +17,7 @@ from contextlib import aclosing
 from typing import Protocol, cast
 
 from sgcx.engines.pacing import pause_s
-from sgcx.engines.refusals import refusal
+from sgcx.engines.refusals import refusal, unreadable_image
 from sgcx.engines.sglang_chunks import Chunk, ChunkReader, usage
 from sgcx.engines.structural_tags import enforceable_tag
 from sgcx.errors import EngineError
@@ -99,8 +99,8 @@ class SglangEngine:
         calls = 0
         try:
             # Without the HTTP request: the endpoint watches for its client itself, and two watchers would both abort.
-            chunks_or_refusal = _checked(manager.generate_request(generation, None), manager, request)
-            async with aclosing(chunks_or_refusal) as chunks:
+            answer = manager.generate_request(generation, None)
+            async with aclosing(_checked(answer, manager, request, generation)) as chunks:
                 async for chunk in chunks:
                     for delta in reader.feed(chunk):
                         yield delta
@@ -125,6 +125,8 @@ class SglangEngine:
             tokenized = await self._chat.tokenizer_manager._tokenize_one_request(generation)
         except ValueError as error:
             raise refusal(str(error), 400) from error
+        except RuntimeError:  # counted here are prompts with images only
+            raise unreadable_image() from None
         return len(tokenized.input_ids)
 
     def _convert_and_count(self, request: EngineRequest) -> tuple[_GenerateRequest, int | None]:
@@ -223,12 +225,18 @@ def _verbatim_arguments(message: JsonObject) -> JsonObject:
 
 
 async def _checked(
-    chunks: AsyncIterator[Chunk], manager: _TokenizerManager, request: EngineRequest
+    chunks: AsyncIterator[Chunk], manager: _TokenizerManager, request: EngineRequest, generation: _GenerateRequest
 ) -> AsyncGenerator[Chunk, None]:
     """Tokenizer-side refusals as `EngineError`."""
+    started = False
     try:
         async for chunk in chunks:
+            started = True
             yield chunk
+    except RuntimeError:
+        if started or not generation.contains_mm_input():
+            raise
+        raise unreadable_image() from None
     except ValueError as error:
         # 0.5.10.post1 keeps the state of a request that it refused, and then never finishes draining.
         manager.rid_to_state.pop(request.request_id, None)

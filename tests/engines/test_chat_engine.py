@@ -138,6 +138,7 @@ SCHEMA = {"type": "object"}
     ("constraint", "sent"),
     [
         (Constraint(TOOLS), {}),
+        (Constraint(), {}),  # only the prompt counts: some engines leave the tools out of it for `none`
         (Constraint(TOOLS, must_call=True), {"tool_choice": "required"}),
         (Constraint(withheld=True), {"tool_choice": "none"}),
         (
