@@ -1,4 +1,4 @@
-"""GPUs and driver, as NVIDIA's management library reports them. The only module that imports `pynvml`."""
+"""GPUs and driver, as NVIDIA's management library reports them. `gpu_load.py` asks it for the moment only."""
 
 from __future__ import annotations
 
