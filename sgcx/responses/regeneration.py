@@ -1,4 +1,4 @@
-"""A second try where the model ends its turn without an answer: with thoughts only, or with nothing.
+"""A second try where the model ends its turn without an answer: with thoughts only, with nothing, or with blanks.
 
 Clients take such a response for a finished turn and stop working. The prompt is in the cache by then, so trying
 again costs only what is generated.
@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from sgcx.responses.deltas import EngineDelta, Finished, ReasoningDelta, Usage
+from sgcx.responses.deltas import EngineDelta, Finished, ReasoningDelta, TextDelta, Usage
 from sgcx.responses.engine import Engine, EngineRequest
 
 
@@ -21,7 +21,7 @@ async def generate_answer(engine: Engine, request: EngineRequest) -> AsyncGenera
     of the second follow those of the first.
     """
     tried: Finished | None = None
-    async with aclosing(engine.generate(request)) as deltas:
+    async with aclosing(_without_blank_answer(engine.generate(request))) as deltas:
         answered = False
         async for delta in deltas:
             if isinstance(delta, Finished) and delta.reason == "stop" and not answered:
@@ -31,9 +31,32 @@ async def generate_answer(engine: Engine, request: EngineRequest) -> AsyncGenera
             yield delta
     if tried is None:
         return
-    async with aclosing(engine.generate(_again(request, tried.usage))) as deltas:
+    async with aclosing(_without_blank_answer(engine.generate(_again(request, tried.usage)))) as deltas:
         async for delta in deltas:
             yield replace(delta, usage=_of_both(tried.usage, delta.usage)) if isinstance(delta, Finished) else delta
+
+
+async def _without_blank_answer(deltas: AsyncGenerator[EngineDelta, None]) -> AsyncGenerator[EngineDelta, None]:
+    """Blank text is held back until something follows it: alone it is no answer."""
+    blank: list[TextDelta] = []
+    answered = False
+    async with aclosing(deltas):
+        async for delta in deltas:
+            match delta:
+                case TextDelta(text) if not answered and not text.strip():
+                    blank.append(delta)
+                    continue
+                case Finished("stop") if not answered:
+                    blank.clear()
+                case ReasoningDelta():
+                    pass
+                case _:
+                    answered = True
+            if answered:
+                for each in blank:
+                    yield each
+                blank.clear()
+            yield delta
 
 
 def _again(request: EngineRequest, used: Usage) -> EngineRequest:

@@ -159,8 +159,8 @@ def wait_for(condition, deadline_s=60):
 
 def test_a_long_session_is_compacted_by_itself_with_the_history_in_the_cache(codex, rehearsal, tmp_path):
     offset = rehearsal.log.stat().st_size
-    small = ("-c", "model_auto_compact_token_limit=4000")
-    first = codex.completed(*small, "write 1500 words")
+    small = ("-c", "model_auto_compact_token_limit=3600")
+    first = codex.completed(*small, "write 800 words")
     second = codex.completed("resume", "--last", *small, "write notes.txt with hello")
     third = codex.completed("resume", "--last", *small, "hello")
     assert {session.events[0]["thread_id"] for session in (second, third)} == {first.events[0]["thread_id"]}

@@ -65,6 +65,18 @@ def test_thoughts_without_an_answer_are_tried_again_on_the_same_prompt(thoughts)
     assert first.request_id != second.request_id
 
 
+def test_blanks_are_no_answer():
+    engine = Tries([THOUGHT, TextDelta("\n"), TextDelta(" "), Finished("stop", FIRST)], [TextDelta(" ")])
+    assert play(engine) == [THOUGHT]
+    assert len(engine.requests) == 2
+
+
+@pytest.mark.parametrize("after", [TextDelta("a"), ToolCallStarted("t"), Finished("length", FIRST)])
+def test_blanks_in_front_of_something_are_kept(after):
+    engine = Tries([THOUGHT, TextDelta("\n"), TextDelta(" "), after])
+    assert play(engine) == [THOUGHT, TextDelta("\n"), TextDelta(" "), after]
+
+
 def test_two_tries_are_all():
     engine = Tries([THOUGHT, Finished("stop", FIRST)], [THOUGHT, Finished("stop", SECOND)])
     assert play(engine) == [THOUGHT, THOUGHT, Finished("stop", Usage(100, 20, 12, 8))]
