@@ -96,7 +96,7 @@ def _envelope(protocol: Protocol, fields: dict[str, object]) -> dict[str, object
     """One token is enough: what is timed is the way to it."""
     common: dict[str, object] = {"model": MODEL, "stream": True, "temperature": 0, **fields}
     if protocol == "responses":
-        return {**common, "store": False, "max_output_tokens": 1}
+        return {**common, "store": False, "max_output_tokens": 1, "reasoning": {"effort": "medium"}}
     return {**common, "stream_options": {"include_usage": True}, "max_tokens": 1}
 
 

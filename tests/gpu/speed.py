@@ -106,7 +106,7 @@ def _body(protocol: Protocol, prompt: str) -> bytes:
             return orjson.dumps(
                 {
                     "model": MODEL, "stream": True, "store": False, "input": prompt, "temperature": 0,
-                    "max_output_tokens": OUTPUT_TOKENS,
+                    "max_output_tokens": OUTPUT_TOKENS, "reasoning": {"effort": "medium"},
                 }
             )  # fmt: skip
         case "chat":
