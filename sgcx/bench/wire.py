@@ -53,7 +53,10 @@ class RequestFailed(Exception):
 async def stream(target: Target, body: bytes) -> Timing:
     """Raises `RequestFailed`, and `OSError` where there is no connection."""
     parts = urlsplit(target.base_url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
+    secure = parts.scheme == "https"
+    reader, writer = await asyncio.open_connection(
+        parts.hostname, parts.port or (443 if secure else 80), ssl=secure or None
+    )
     try:
         started = time.perf_counter()
         writer.write(_head(target, parts.netloc, len(body)) + body)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sgcx import __version__
-from sgcx.cli import codex, doctor, down, engine, gateway, hardware, logs, patch, plan, profiles, status, top, up
+from sgcx.cli import bench, codex, doctor, down, engine, gateway, hardware, logs, patch, plan, profiles, status, top, up
 from sgcx.errors import SgcxError
 
 EXIT_INTERRUPTED = 130
@@ -37,7 +37,7 @@ def main(
     """Codex on your own GPUs: start a model, point Codex at it, see what is wrong."""
 
 
-for module in (plan, up, status, top, logs, down, codex, doctor, profiles, hardware, engine, patch, gateway):
+for module in (plan, up, status, top, bench, logs, down, codex, doctor, profiles, hardware, engine, patch, gateway):
     module.register(app)
 
 
