@@ -214,16 +214,17 @@ def test_a_generation_is_aborted_even_if_the_first_write_fails():
     engine = PlayedEngine([60.0, Finished("stop")])
     endpoint = Endpoint(lambda _: engine, KimiK2(), MODEL, (), peek_s=0.01)
 
-    async def receive():
-        return {"type": "http.request", "body": b'{"input": "x", "stream": true}', "more_body": False}
+    body = b'{"input": "x", "stream": true}'
 
     async def send(_):
         raise OSError("gone")
 
     async def request():
+        received = asyncio.Queue()  # empty behind the body: no word that the client has left
+        received.put_nowait({"type": "http.request", "body": body, "more_body": False})
         scope = {"type": "http", "method": "POST", "path": "/v1/responses", "headers": [], "query_string": b""}
         app = Starlette(routes=create_router(endpoint).routes)
-        await app({**scope, "app": app}, receive, send)
+        await app({**scope, "app": app}, received.get, send)
 
     asyncio.run(request())
     assert engine.closed.is_set()
