@@ -8,7 +8,24 @@ from typing import Annotated
 import typer
 
 from sgcx import __version__
-from sgcx.cli import bench, codex, doctor, down, engine, gateway, hardware, logs, patch, plan, profiles, status, top, up
+from sgcx.cli import (
+    bench,
+    codex,
+    doctor,
+    down,
+    engine,
+    gateway,
+    hardware,
+    logs,
+    patch,
+    plan,
+    profiles,
+    restart,
+    status,
+    top,
+    up,
+    weights,
+)
 from sgcx.errors import SgcxError
 
 EXIT_INTERRUPTED = 130
@@ -37,13 +54,30 @@ def main(
     """Codex on your own GPUs: start a model, point Codex at it, see what is wrong."""
 
 
-for module in (plan, up, status, top, bench, logs, down, codex, doctor, profiles, hardware, engine, patch, gateway):
+for module in (
+    plan,
+    up,
+    status,
+    top,
+    bench,
+    logs,
+    down,
+    restart,
+    weights,
+    codex,
+    doctor,
+    profiles,
+    hardware,
+    engine,
+    patch,
+    gateway,
+):
     module.register(app)
 
 
 def run() -> None:
     try:
-        app()
+        app(prog_name="sgcx")
     except SgcxError as error:
         from sgcx.cli.render import render_error
 

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from sgcx.server.install_progress import InstallProgress
 from sgcx.server.launch_progress import StageChange
+from sgcx.weights.progress import TransferProgress
 from sgcx.workflows.launch import Step, UpEvent
 
 _INSTALL_LABELS = {
@@ -17,7 +18,9 @@ _INSTALL_LABELS = {
     "install": "Unpacking packages",
     "prove": "Proving that it imports",
 }
+_TRANSFER_LABELS = {"download": "Downloading", "verify": "Verifying"}
 _MIB = 1 << 20
+_GIB = 1 << 30
 
 
 class LaunchDisplay:
@@ -53,6 +56,9 @@ class LaunchDisplay:
                 self._show(label, None, None, "")
             case InstallProgress():
                 self._show(_INSTALL_LABELS[event.stage], event.done, event.total, _detail(event))
+            case TransferProgress():
+                label = f"{_TRANSFER_LABELS[event.stage]} {event.repository}"
+                self._show(label, event.done_bytes, event.total_bytes, _transfer_detail(event))
             case StageChange():
                 self._show(event.label, event.done, event.total, "")
 
@@ -83,3 +89,13 @@ def _detail(progress: InstallProgress) -> str:
     if progress.bytes_total:
         return f"{progress.detail}  {progress.bytes_done // _MIB}/{progress.bytes_total // _MIB} MiB"
     return progress.detail
+
+
+def _transfer_detail(progress: TransferProgress) -> str:
+    parts = [f"{progress.done_bytes / _GIB:.1f}/{progress.total_bytes / _GIB:.1f} GiB"]
+    if progress.bytes_per_s is not None:
+        parts.append(f"{progress.bytes_per_s / _MIB:.0f} MiB/s")
+    if progress.eta_s is not None:
+        minutes, seconds = divmod(int(progress.eta_s), 60)
+        parts.append(f"{minutes // 60}:{minutes % 60:02}:{seconds:02} left")
+    return "  ".join(parts)

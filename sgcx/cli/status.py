@@ -1,20 +1,49 @@
-"""`sgcx status`."""
+"""`sgcx status` and `sgcx ps`: one table, of all servers or of those that are there."""
 
 from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
 
 import typer
 
 from sgcx.cli.options import Json
 
+if TYPE_CHECKING:
+    from sgcx.server.records import ServerRecord
+    from sgcx.workflows.servers import ServerView
+
 
 def register(app: typer.Typer) -> None:
     app.command("status")(status)
+    app.command("ps")(ps)
 
 
 def status(json: Json = False) -> None:
-    """Show the servers and whether they answer."""
-    import dataclasses
+    """Show the servers and whether they answer; those that have ended with the reason."""
+    views = _views()
+    if json:
+        _print_json(views)
+    elif views:
+        _print_table(views)
+    else:
+        _note("No server has been started")
 
+
+def ps(json: Json = False) -> None:
+    """Show only the servers that run, start, or wait for their restart."""
+    from sgcx.workflows.servers import is_there
+
+    views = [view for view in _views() if is_there(view)]
+    if json:
+        _print_json(views)
+    elif views:
+        _print_table(views)
+    else:
+        _note("No server runs")
+
+
+def _views() -> list[ServerView]:
     from sgcx.cli import render
     from sgcx.paths import Paths
     from sgcx.workflows.servers import list_views
@@ -22,24 +51,58 @@ def status(json: Json = False) -> None:
     views, warnings = list_views(Paths.from_environment())
     for warning in warnings:
         render.warn(warning)
-    if json:
-        render.print_json(
-            [{**dataclasses.asdict(view.record), "healthy": view.healthy, "recorded": view.recorded} for view in views]
-        )
-        return
-    if not views:
-        render.note("No server has been started")
-        return
+    return list(views)
+
+
+def _note(text: str) -> None:
+    from sgcx.cli import render
+
+    render.note(text)
+
+
+def _print_json(views: list[ServerView]) -> None:
+    import dataclasses
+
+    from sgcx.cli import render
+
+    render.print_json(
+        [
+            {
+                **dataclasses.asdict(view.record),
+                "healthy": view.healthy,
+                "recorded": view.recorded,
+                "supervised": view.supervised,
+            }
+            for view in views
+        ]
+    )
+
+
+def _print_table(views: list[ServerView]) -> None:
+    from sgcx.cli import render
+
     rows = [
         (
             view.record.name,
             view.record.state.value,
             "yes" if view.healthy else "no",
             view.record.served_model_name,
+            ",".join(map(str, view.record.gpu_indices)) or "none",
             view.record.base_url,
             str(view.record.pid),
-            view.record.exit_reason or "",
+            describe(view.record, time.time()),
         )
         for view in views
     ]
-    render.print_table(("Name", "State", "Answers", "Model", "Endpoint", "Pid", "Note"), rows)
+    render.print_table(("Name", "State", "Answers", "Model", "GPUs", "Endpoint", "Pid", "Note"), rows)
+
+
+def describe(record: ServerRecord, now: float) -> str:
+    """Why it ended, when it is started again, how often it was."""
+    from sgcx.server.records import ServerState
+
+    if record.state is ServerState.BACKOFF and record.restart_at is not None:
+        return f"starts again in {max(0.0, record.restart_at - now):.0f} s: {record.exit_reason}"
+    if record.state is ServerState.RUNNING and record.restarts:
+        return f"restarted {record.restarts} time{'s' if record.restarts > 1 else ''}"
+    return record.exit_reason or ""

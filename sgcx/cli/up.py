@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sgcx.cli.completion import complete_profile
 from sgcx.cli.options import Json, Yes
 from sgcx.cli.plan_options import Concurrency, Context, Gpus, Hardware, HostCache, Prefer, Variant, read_wishes
 
@@ -14,8 +17,9 @@ if TYPE_CHECKING:
     from sgcx.paths import Paths
     from sgcx.planning.calibration import Difference
     from sgcx.planning.plan import LaunchPlan, Wishes
-    from sgcx.workflows.launch import UpResult
+    from sgcx.server.records import ServerRecord
     from sgcx.workflows.launch_command import UpOptions
+    from sgcx.workflows.up import UpResult
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +27,9 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
-    profile: Annotated[str, typer.Argument(help="What to serve: see `sgcx profiles`.")],
+    profile: Annotated[
+        str, typer.Argument(help="What to serve: see `sgcx profiles`.", autocompletion=complete_profile)
+    ],
     name: Annotated[str | None, typer.Option(help="The server's name; the profile's unless given.")] = None,
     context: Context = None,
     concurrency: Concurrency = None,
@@ -42,6 +48,9 @@ def up(
     ] = None,
     deadline: Annotated[float, typer.Option(min=1, help="Seconds until it must be ready.")] = 3600,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay, show the log, stop it on Ctrl-C.")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start it again when it ends by itself: at most 5 times in a row.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show plan, arguments and environment; start nothing.")
     ] = False,
@@ -61,7 +70,6 @@ def up(
     wishes = read_wishes(
         context=context, concurrency=concurrency, gpus=gpus, variant=variant, prefer=prefer, host_cache=host_cache
     )
-    plan = _plan(profile, wishes, paths, hardware)
     options = UpOptions(
         name=name or profile,
         host=host,
@@ -71,24 +79,57 @@ def up(
         script=script,
         without_patches=tuple(without_patch or ()),
         deadline_s=deadline,
+        restart=restart and not foreground,
     )
     _warn_of_no_key(options)
     if dry_run:
+        plan = _plan(profile, wishes, paths, hardware, server=options.name)
         plan_view.show_dry_run(plan, launch_command(plan, options, paths), as_json=json)
         return
-    _confirm(plan, yes=yes, as_json=json)
+    bring_up = partial(_bring_up, profile, wishes, options, paths, yes=yes, as_json=json)
     if foreground:
-        _stay(plan, options, paths, as_json=json)
+        _stay(bring_up, paths, restart=restart, as_json=json)
     else:
-        _show(_run(plan, options, paths, quiet=json), as_json=json)
+        _show(bring_up(), as_json=json)
 
 
-def _plan(profile: str, wishes: Wishes, paths: Paths, hardware: Path | None) -> LaunchPlan:
+def _bring_up(profile: str, wishes: Wishes, options: UpOptions, paths: Paths, *, yes: bool, as_json: bool) -> UpResult:
+    from sgcx.cli.progress import LaunchDisplay
+    from sgcx.cli.render import stderr
+    from sgcx.workflows.up import find_running
+    from sgcx.workflows.up import up as start
+
+    with LaunchDisplay(stderr(), quiet=as_json) as display:
+        running = find_running(profile, options, paths=paths, on_event=display.feed)
+    if running is not None:
+        return running
+    plan = _plan(profile, wishes, paths, None, server=options.name)
+    _tell_of_neighbours(plan, options, paths)
+    _confirm(plan, yes=yes, as_json=as_json)
+    with LaunchDisplay(stderr(), quiet=as_json) as display:
+        return start(plan, options, paths=paths, on_event=display.feed)
+
+
+def _tell_of_neighbours(plan: LaunchPlan, options: UpOptions, paths: Paths) -> None:
+    from sgcx.cli import render
+    from sgcx.workflows.neighbours import find_neighbours
+
+    owners = find_neighbours(paths, beside=options.name).gpu_owners()
+    for name in sorted(set(owners.values())):
+        indices = [index for index, owner in sorted(owners.items()) if owner == name]
+        gpus = ", ".join(map(str, indices))
+        if set(indices) & set(plan.gpu_indices):
+            render.warn(f"the server {name!r} serves on GPU {gpus} too: its memory is not free")
+        else:
+            render.note(f"The server {name!r} has GPU {gpus}: this one is planned for the others")
+
+
+def _plan(profile: str, wishes: Wishes, paths: Paths, hardware: Path | None, *, server: str) -> LaunchPlan:
     from sgcx.errors import UserError
     from sgcx.planning.plan import LaunchPlan
     from sgcx.workflows.planning import make_plan
 
-    outcome = make_plan(profile, wishes, paths=paths, hardware_file=hardware).outcome
+    outcome = make_plan(profile, wishes, paths=paths, hardware_file=hardware, server=server).outcome
     if not isinstance(outcome, LaunchPlan):
         raise UserError(outcome.message, hint=outcome.hint)
     return outcome
@@ -111,15 +152,6 @@ def _warn_of_no_key(options: UpOptions) -> None:
     if not options.authentication and options.listen_host not in ("127.0.0.1", "localhost", "::1"):
         where = f"{options.listen_host}:{options.listen_port}"
         render.warn(f"without a key, everybody who reaches {where} can use this server")
-
-
-def _run(plan: LaunchPlan, options: UpOptions, paths: Paths, *, quiet: bool) -> UpResult:
-    from sgcx.cli.progress import LaunchDisplay
-    from sgcx.cli.render import stderr
-    from sgcx.workflows.up import up as start
-
-    with LaunchDisplay(stderr(), quiet=quiet) as display:
-        return start(plan, options, paths=paths, on_event=display.feed)
 
 
 def _show(result: UpResult, *, as_json: bool) -> None:
@@ -179,7 +211,7 @@ def _truth(difference: Difference | None) -> list[tuple[str, str]]:
     return lines
 
 
-def _stay(plan: LaunchPlan, options: UpOptions, paths: Paths, *, as_json: bool) -> None:
+def _stay(bring_up: Callable[[], UpResult], paths: Paths, *, restart: bool, as_json: bool) -> None:
     """Until Ctrl-C or SIGTERM, which stop the server at whatever stage it is, or until it ends by itself."""
     import signal
 
@@ -190,12 +222,28 @@ def _stay(plan: LaunchPlan, options: UpOptions, paths: Paths, *, as_json: bool) 
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    result = _run(plan, options, paths, quiet=as_json)
+    result = bring_up()
     record = result.record
     try:
         _show(result, as_json=as_json)
+        if restart:
+            _watch(record, paths)
+            return
         show_log(Path(record.log_path), follow=True, lines=0, until=lambda: isinstance(liveness(record), Dead))
     except KeyboardInterrupt:
         down_record(paths, record)
         return
     raise LaunchFailed(f"The server {record.name!r} ended by itself", hint="`sgcx status` says why")
+
+
+def _watch(record: ServerRecord, paths: Paths) -> None:
+    """Shows the log meanwhile, from one start to the next."""
+    import threading
+
+    from sgcx.cli import render
+    from sgcx.cli.logs import show_log
+    from sgcx.workflows.supervision import supervise
+
+    log = Path(record.log_path)
+    threading.Thread(target=lambda: show_log(log, follow=True, lines=0), daemon=True).start()
+    supervise(record.name, paths, on_event=lambda _: None, on_note=render.note)

@@ -1,9 +1,9 @@
-"""Two locks per server.
+"""Three locks per server.
 
 `lock` lives in an open file description that the child inherits: it stays held until the last process that has it
 is gone, however `sgcx up` ended. Held means: a child, or an `up` about to start one, exists. `up.lock` is held by
-a working `sgcx up` only and tells two of them apart. Neither file is ever deleted, because a lock on a deleted
-file excludes nobody.
+a working `sgcx up` only and tells two of them apart. `supervisor.lock` is held by the process that restarts the
+server, and names it. None of the files is ever deleted, because a lock on a deleted file excludes nobody.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from sgcx.errors import UserError
+from sgcx.server.process_identity import ProcessIdentity
 
 # A probe holds a shared lock for an instant, so an acquirer looks again before it gives up.
 _PROBE_GRACE_S = 0.5
 _RETRY_S = 0.01
+_SUPERVISOR_DEADLINE_S = 20.0
 
 
 def open_server_lock(server_dir: Path) -> int | None:
@@ -28,8 +31,12 @@ def open_server_lock(server_dir: Path) -> int | None:
 
 
 def is_server_locked(server_dir: Path) -> bool:
+    return _is_locked(server_dir / "lock")
+
+
+def _is_locked(path: Path) -> bool:
     try:
-        descriptor = os.open(server_dir / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
@@ -60,6 +67,44 @@ def hold_up_lock(server_dir: Path) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def hold_supervisor_lock(server_dir: Path) -> Iterator[None]:
+    """Held as long as this process watches over the server."""
+    path = server_dir / "supervisor.lock"
+    descriptor = _acquire(path)
+    if descriptor is None:
+        raise UserError(f"the server {server_dir.name!r} has a supervisor already")
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{ProcessIdentity.of_spawned(os.getpid())}\n".encode("ascii"), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def supervisor_of(server_dir: Path) -> ProcessIdentity | None:
+    """Who restarts the server when it ends by itself."""
+    path = server_dir / "supervisor.lock"
+    if not _is_locked(path):
+        return None
+    return ProcessIdentity.parse(path.read_text(encoding="ascii", errors="replace"))
+
+
+def end_supervisor(server_dir: Path, *, deadline_s: float = _SUPERVISOR_DEADLINE_S) -> None:
+    """It leaves a running server alone, ends one that it is starting, and is killed when it does not comply."""
+    supervisor = supervisor_of(server_dir)
+    if supervisor is None or supervisor.pid == os.getpid():
+        return
+    supervisor.send(signal.SIGTERM)
+    deadline = time.monotonic() + deadline_s
+    while supervisor.is_alive() and supervisor_of(server_dir) is not None:
+        if time.monotonic() >= deadline:
+            supervisor.send(signal.SIGKILL)
+            return
+        time.sleep(_RETRY_S)
 
 
 def _acquire(path: Path) -> int | None:

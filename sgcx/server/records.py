@@ -27,7 +27,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class ServerState(StrEnum):
-    """supervisor's words. EXITED: it ended after it had been ready; FATAL: it never got there."""
+    """supervisor's words. EXITED: it ended after it had been ready. FATAL: it never got there, or no restart helped.
+    BACKOFF: it ended and will be started again."""
 
     STARTING = "STARTING"
     RUNNING = "RUNNING"
@@ -59,6 +60,10 @@ class ServerRecord:
     context_length: int | None = None
     gpu_indices: tuple[int, ...] = ()
     exit_reason: str | None = None
+    restarts: int = 0
+    """Since `sgcx up`, by its supervisor."""
+    restart_at: float | None = None
+    """When it will be started again, in BACKOFF."""
 
     @property
     def identity(self) -> ProcessIdentity:
@@ -196,6 +201,8 @@ def _parse_record(document: object) -> ServerRecord:
         context_length=None if fields.absent("context_length") else fields.integer("context_length"),
         gpu_indices=fields.integers("gpu_indices"),
         exit_reason=None if fields.absent("exit_reason") else fields.text("exit_reason"),
+        restarts=0 if fields.absent("restarts") else fields.integer("restarts"),
+        restart_at=None if fields.absent("restart_at") else fields.number("restart_at"),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from sgcx.errors import LaunchFailed
 from sgcx.paths import Paths
+from sgcx.server.locks import end_supervisor
 from sgcx.server.records import ServerRecord, ServerState, load_record, remove_record, save_record
 from sgcx.server.supervisor import STOP_DEADLINE_S, StopResult, stop, survey
 from sgcx.workflows.servers import ServerView
@@ -30,11 +31,13 @@ def down_server(paths: Paths, view: ServerView, *, deadline_s: float = STOP_DEAD
 def down_record(paths: Paths, record: ServerRecord, *, deadline_s: float = STOP_DEADLINE_S) -> DownResult:
     save_record(paths.servers, replace(record, state=ServerState.STOPPING))
     result = _stop(paths, record, deadline_s)
-    save_record(paths.servers, replace(record, state=ServerState.STOPPED, exit_reason="stopped by `sgcx down`"))
+    stopped = replace(record, state=ServerState.STOPPED, exit_reason="stopped by `sgcx down`", restart_at=None)
+    save_record(paths.servers, stopped)
     return result
 
 
 def _stop(paths: Paths, record: ServerRecord, deadline_s: float) -> DownResult:
+    end_supervisor(record.server_dir)
     child = survey(paths.servers, record.name).child
     result = stop(child or record, deadline_s=deadline_s)
     if result.leftover_pids:

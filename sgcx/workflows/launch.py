@@ -8,35 +8,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import httpx
 
-from sgcx.atomic_write import write_atomically
 from sgcx.errors import LaunchFailed, SgcxError
 from sgcx.paths import Paths
-from sgcx.planning.calibration import Difference
-from sgcx.planning.plan import LaunchPlan
-from sgcx.planning.profile import Profile
 from sgcx.server.api_key import ensure_api_key
-from sgcx.server.child_config import CONFIG_NAME, load_child_config
 from sgcx.server.install_progress import InstallProgress
 from sgcx.server.launch_progress import LaunchFacts, StageChange
-from sgcx.server.ports import client_url, free_port, listens, port_owner, require_free_port
-from sgcx.server.readiness import Ready, wait_ready
-from sgcx.server.records import ServerRecord, ServerState, load_record, save_record
+from sgcx.server.launch_recipe import LaunchRecipe, save_recipe
+from sgcx.server.ports import client_url, listens, port_owner, require_free_port
+from sgcx.server.readiness import wait_ready
+from sgcx.server.records import ServerRecord, ServerState, load_record, save_record, server_dir
 from sgcx.server.supervisor import ChildHandle, spawn, stop, survey
-from sgcx.workflows.calibration import learn
+from sgcx.weights.progress import TransferProgress
 from sgcx.workflows.codex import server_key
-from sgcx.workflows.launch_command import UpOptions, child_config, launch_command, rehearsal_directory
-from sgcx.workflows.provision import EngineRuntime, engine_for, provision_engine, provision_rehearsal
+from sgcx.workflows.launch_command import rehearsal_directory
+from sgcx.workflows.provision import EngineRuntime, engine_called, provision_engine, provision_rehearsal
 from sgcx.workflows.servers import probe
+from sgcx.workflows.weights import ensure_weights
+from sgcx.workflows.weights_sources import Source
 
 FAILED_LAUNCH_STOP_S = 10.0
 _UNSEEN_CHILD_S = 5.0
 _POLL_S = 0.05
+_MODEL_FLAGS = ("--model-path", "--speculative-draft-model-path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,40 +44,46 @@ class Step:
     label: str
 
 
-UpEvent: TypeAlias = Step | InstallProgress | StageChange
+UpEvent: TypeAlias = Step | InstallProgress | TransferProgress | StageChange
 OnEvent: TypeAlias = Callable[[UpEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
-class UpResult:
+class Launched:
+    """A server that answers. `stage_seconds`: when each stage was seen, counted from the child's start."""
+
     record: ServerRecord
-    api_key_path: Path | None
-    already_running: bool
-    scripted: bool
-    ignored_options: tuple[str, ...] = ()
-    """What the user asked for and a server that was there already does otherwise."""
-    facts: LaunchFacts = field(default_factory=LaunchFacts)
-    stage_seconds: tuple[tuple[str, float], ...] = ()
-    difference: Difference | None = None
-    """What the plan predicted beside what SGLang reported; None for a server that was there already."""
+    child: ChildHandle
+    facts: LaunchFacts
+    stage_seconds: tuple[tuple[str, float], ...]
 
 
-def launch(plan: LaunchPlan, options: UpOptions, directory: Path, paths: Paths, on_event: OnEvent) -> UpResult:
-    if options.port == 0:
-        options = replace(options, port=free_port(options.listen_host))
-    require_free_port(options.listen_host, options.listen_port)
+def launch(recipe: LaunchRecipe, paths: Paths, on_event: OnEvent, *, restarts: int = 0) -> Launched:
+    """Raises UserError or LaunchFailed; what it had started is stopped then."""
+    require_free_port(recipe.host, recipe.port)
     on_event(Step("Checking the engine"))
-    spec = engine_for(plan)
-    runtime = provision_engine(spec, paths, on_event, without_patches=options.without_patches)
-    if plan.profile.scripted:
+    runtime = provision_engine(engine_called(recipe.engine), paths, on_event, without_patches=recipe.without_patches)
+    if recipe.scripted:
         on_event(Step("Making the rehearsal checkpoint"))
         provision_rehearsal(runtime, rehearsal_directory(paths))
-    with child_ended_on_failure(paths, options.name):
-        child = _start_child(plan, options, directory, runtime, paths)
-        record = _record(plan, options, child, runtime)
+    recipe = _with_weights(recipe, on_event)
+    with child_ended_on_failure(paths, recipe.name):
+        child = _start_child(recipe, runtime, paths)
+        record = _record(recipe, child, restarts)
         save_record(paths.servers, record)
-        result = await_ready(record, child, plan.profile, options, paths, on_event)
-    return replace(result, difference=learn(plan, result.facts, server_name=options.name, paths=paths))
+        ready = await_ready(record, child, paths, on_event, deadline_s=recipe.deadline_s)
+    return Launched(ready.record, child, ready.facts, ready.stage_seconds)
+
+
+def _with_weights(recipe: LaunchRecipe, on_event: OnEvent) -> LaunchRecipe:
+    """SGLang is given folders, so it asks no network, and every restart serves the same commit."""
+    folders = ensure_weights(tuple(Source(*each) for each in recipe.weights), on_event)
+    arguments = list(recipe.child.sglang_argv)
+    for flag, (position, value) in zip(arguments, enumerate(arguments[1:], 1), strict=False):
+        if flag in _MODEL_FLAGS and value in folders:
+            arguments[position] = str(folders[value])
+    pinned = tuple((repository, folders[repository].name) for repository, _ in recipe.weights)
+    return replace(recipe, weights=pinned, child=replace(recipe.child, sglang_argv=tuple(arguments)))
 
 
 @contextmanager
@@ -88,7 +92,7 @@ def child_ended_on_failure(paths: Paths, name: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        _end_child(paths, name)
+        end_child(paths, name)
         record = load_record(paths.servers, name).record
         if record is not None and record.state in (ServerState.STARTING, ServerState.RUNNING):
             with suppress(OSError):  # the first error counts, and may be a full disk itself
@@ -96,7 +100,7 @@ def child_ended_on_failure(paths: Paths, name: str) -> Iterator[None]:
         raise
 
 
-def _end_child(paths: Paths, name: str) -> None:
+def end_child(paths: Paths, name: str) -> None:
     """Found by its traces, because the error may have come before anybody held a handle of it."""
     deadline = time.monotonic() + _UNSEEN_CHILD_S
     while (found := survey(paths.servers, name)).alive:
@@ -118,58 +122,55 @@ def _ended_record(record: ServerRecord, error: BaseException) -> ServerRecord:
             return record.with_state(ServerState.FATAL, exit_reason=f"{type(error).__name__} in `sgcx up`: {error}")
 
 
-def _start_child(
-    plan: LaunchPlan, options: UpOptions, directory: Path, runtime: EngineRuntime, paths: Paths
-) -> ChildHandle:
-    command = launch_command(plan, options, paths)
-    if options.authentication:
+def _start_child(recipe: LaunchRecipe, runtime: EngineRuntime, paths: Paths) -> ChildHandle:
+    directory = server_dir(paths.servers, recipe.name)
+    if recipe.child.api_key_path is not None:
         ensure_api_key(paths.api_key)
-    config = child_config(plan, command, paths, options)
-    config_path = directory / CONFIG_NAME
-    write_atomically(config_path, config.to_json().encode())
+    config_path = save_recipe(directory, recipe)
     return spawn(
         [str(runtime.python), "-m", "sgcx.server.child", str(config_path)],
         server_dir=directory,
-        environment={**runtime.environment, **command.environment},
+        environment={**runtime.environment, **recipe.environment},
         cwd=directory,
     )
 
 
-def _record(plan: LaunchPlan, options: UpOptions, child: ChildHandle, runtime: EngineRuntime) -> ServerRecord:
+def _record(recipe: LaunchRecipe, child: ChildHandle, restarts: int) -> ServerRecord:
     return ServerRecord(
-        name=options.name,
-        profile=plan.profile.name,
-        served_model_name=plan.profile.served_model_name,
+        name=recipe.name,
+        profile=recipe.profile,
+        served_model_name=recipe.child.served_model_name,
         state=ServerState.STARTING,
         pid=child.identity.pid,
         pid_create_time=child.identity.create_time,
         boot_id=child.identity.boot_id,
-        host=options.listen_host,
-        port=options.listen_port,
-        base_url=f"{client_url(options.listen_host, options.listen_port)}/v1",
-        engine=runtime.spec.name,
-        sglang_version=plan.sglang_version,
+        host=recipe.host,
+        port=recipe.port,
+        base_url=f"{client_url(recipe.host, recipe.port)}/v1",
+        engine=recipe.engine,
+        sglang_version=recipe.sglang_version,
         started_at=time.time(),
         log_path=str(child.log_path),
-        context_length=plan.context_length,
-        gpu_indices=plan.gpu_indices,
+        context_length=recipe.child.context_length,
+        gpu_indices=recipe.gpu_indices,
+        restarts=restarts,
     )
 
 
 def await_ready(
-    record: ServerRecord, child: ChildHandle, profile: Profile, options: UpOptions, paths: Paths, on_event: OnEvent
-) -> UpResult:
+    record: ServerRecord, child: ChildHandle, paths: Paths, on_event: OnEvent, *, deadline_s: float
+) -> Launched:
     ready = wait_ready(
         child,
         log_path=child.log_path,
         health=lambda: probe(record.base_url),
         on_stage=on_event,
-        deadline_s=options.deadline_s,
+        deadline_s=deadline_s,
     )
     _check_endpoint(record, child, paths)
     record = replace(record, state=ServerState.RUNNING, ready_at=time.time(), exit_reason=None)
     save_record(paths.servers, record)
-    return result_of(record, profile, already_running=False, ready=ready)
+    return Launched(record, child, ready.facts, tuple((stage.value, seconds) for stage, seconds in ready.stage_seconds))
 
 
 def _check_endpoint(record: ServerRecord, child: ChildHandle, paths: Paths) -> None:
@@ -196,15 +197,3 @@ def _check_endpoint(record: ServerRecord, child: ChildHandle, paths: Paths) -> N
             f"The server serves {', '.join(map(str, names))} instead of {record.served_model_name}",
             log_path=str(child.log_path),
         )
-
-
-def result_of(record: ServerRecord, profile: Profile, *, already_running: bool, ready: Ready | None = None) -> UpResult:
-    key_path = load_child_config(record.server_dir / CONFIG_NAME).api_key_path
-    return UpResult(
-        record=record,
-        api_key_path=None if key_path is None else Path(key_path),
-        already_running=already_running,
-        scripted=profile.scripted,
-        facts=ready.facts if ready else LaunchFacts(),
-        stage_seconds=tuple((stage.value, seconds) for stage, seconds in ready.stage_seconds) if ready else (),
-    )

@@ -13,9 +13,11 @@ from sgcx.planning.plan import LaunchPlan
 from sgcx.planning.profile import HubCheckpoint
 from sgcx.rehearsal.rules import SCRIPT_VARIABLE
 from sgcx.server.child_config import ChildConfig
+from sgcx.server.launch_recipe import LaunchRecipe
 from sgcx.server.records import check_server_name
 from sgcx.workflows.catalog import catalog_model
-from sgcx.workflows.provision import check_script
+from sgcx.workflows.provision import check_script, engine_for
+from sgcx.workflows.weights_sources import sources_of
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 30000
@@ -36,6 +38,8 @@ class UpOptions:
     script: Path | None = None
     without_patches: tuple[str, ...] = ()
     deadline_s: float = 3600.0
+    restart: bool = False
+    """Whether a supervisor in the background starts it again when it ends by itself."""
 
     def __post_init__(self) -> None:
         check_server_name(self.name)
@@ -82,7 +86,26 @@ def launch_command(plan: LaunchPlan, options: UpOptions, paths: Paths, *, node_r
     return LaunchCommand(argv, environment)
 
 
-def child_config(plan: LaunchPlan, command: LaunchCommand, paths: Paths, options: UpOptions) -> ChildConfig:
+def launch_recipe(plan: LaunchPlan, options: UpOptions, paths: Paths) -> LaunchRecipe:
+    command = launch_command(plan, options, paths)
+    return LaunchRecipe(
+        name=options.name,
+        profile=plan.profile.name,
+        scripted=plan.profile.scripted,
+        engine=engine_for(plan).name,
+        sglang_version=plan.sglang_version,
+        host=options.listen_host,
+        port=options.listen_port,
+        gpu_indices=plan.gpu_indices,
+        environment=command.environment,
+        without_patches=options.without_patches,
+        deadline_s=options.deadline_s,
+        weights=tuple((source.repository, source.revision) for source in sources_of(plan.profile)),
+        child=_child_config(plan, command, paths, options),
+    )
+
+
+def _child_config(plan: LaunchPlan, command: LaunchCommand, paths: Paths, options: UpOptions) -> ChildConfig:
     profile = plan.profile
     instant = profile.sampling_instant or profile.sampling_thinking
     catalog = catalog_entries([catalog_model(profile, plan.context_length)])

@@ -18,6 +18,7 @@ from sgcx.server.engine_specs import list_specs
 from sgcx.workflows.calibration import load_calibrations
 from sgcx.workflows.checkpoints import with_checkpoints_at_hand
 from sgcx.workflows.launch_command import LaunchCommand, UpOptions, launch_command
+from sgcx.workflows.neighbours import find_neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,14 @@ class PlannedVariant:
     outcome: LaunchPlan | Refusal
 
 
-def make_plan(profile_name: str, wishes: Wishes, *, paths: Paths, hardware_file: Path | None = None) -> Planned:
+def make_plan(
+    profile_name: str, wishes: Wishes, *, paths: Paths, hardware_file: Path | None = None, server: str | None = None
+) -> Planned:
+    """On this machine with what other servers than `server` leave free, unless the user names GPUs."""
     profile = with_checkpoints_at_hand(load_profile(profile_name, paths.user_profiles))
     hardware = detect_hardware(paths.data) if hardware_file is None else read_hardware(hardware_file)
+    if hardware_file is None and wishes.gpus is None and not profile.scripted:
+        hardware = find_neighbours(paths, beside=server).left_by(hardware)
     return Planned(hardware, _plan(hardware, profile, wishes, paths))
 
 

@@ -40,6 +40,13 @@ def engine_for(plan: LaunchPlan) -> EngineSpec:
     raise UserError(f"sgcx has no engine for SGLang {plan.sglang_version} on {plan.accelerator}")
 
 
+def engine_called(name: str) -> EngineSpec:
+    for spec in list_specs():
+        if spec.name == name:
+            return spec
+    raise UserError(f"sgcx has no engine {name} any more", hint="`sgcx down` the server, then `sgcx up` its profile")
+
+
 def check_left_out_patches(sglang_version: str, names: Collection[str]) -> None:
     for patch in patches_for(sglang_version, names):
         if patch.needed_by_sgcx:

@@ -14,6 +14,7 @@ from sgcx.errors import UserError
 from sgcx.paths import Paths
 from sgcx.server.child_config import CONFIG_NAME, load_child_config
 from sgcx.server.failure import classify
+from sgcx.server.locks import supervisor_of
 from sgcx.server.log_reading import tail
 from sgcx.server.ports import client_url
 from sgcx.server.records import ServerRecord, ServerState, list_records, load_record, save_record, server_names
@@ -47,6 +48,8 @@ class ServerView:
     record: ServerRecord
     answer: Answer
     recorded: bool = True
+    supervised: bool = False
+    """Something starts it again when it ends by itself."""
 
     @property
     def healthy(self) -> bool:
@@ -87,7 +90,7 @@ def pick_view(paths: Paths, name: str | None) -> ServerView:
             raise UserError(f"There is no server {name!r}", hint=_known(paths))
         return found
     views, _ = list_views(paths)
-    alive = [each for each in views if each.record.state in (ServerState.RUNNING, ServerState.STARTING)]
+    alive = [each for each in views if is_there(each)]
     candidates = alive or list(views)
     if not candidates:
         raise UserError("No server has been started", hint="Start one with `sgcx up rehearsal`, or see `sgcx profiles`")
@@ -97,13 +100,21 @@ def pick_view(paths: Paths, name: str | None) -> ServerView:
     return candidates[0]
 
 
+def is_there(view: ServerView) -> bool:
+    """It runs, begins to, ends, or will be started again."""
+    return view.record.state not in (ServerState.STOPPED, ServerState.EXITED, ServerState.FATAL)
+
+
 def view_of(paths: Paths, record: ServerRecord, found: ServerSurvey) -> ServerView:
     """Asks the endpoint, too; a state that proves wrong is corrected on disk."""
     answer = ask_health(record.base_url) if found.child is not None else Answer.CLOSED
+    supervised = supervisor_of(record.server_dir) is not None
+    if supervised and found.child is None:  # it writes the record itself, and soon
+        return ServerView(record, answer, supervised=True)
     state, reason = _true_state(record, found, answer)
     if state is not record.state:
         record = _correct(paths, record, state, reason)
-    return ServerView(record, answer)
+    return ServerView(record, answer, supervised=supervised)
 
 
 def find_unrecorded(found: ServerSurvey) -> ServerView | None:

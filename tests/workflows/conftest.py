@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from signals import as_from_a_terminal
 
+from sgcx.server.locks import end_supervisor
+from sgcx.server.records import server_names
 from sgcx.server.supervisor import stop, survey
 
 _ENGINE = f"""#!{sys.executable}
@@ -28,6 +30,10 @@ announce_child(config_path.parent)
 config = json.loads(config_path.read_text())
 argv = config["sglang_argv"]
 mode = os.environ.get("ENGINE_MODE", "serves")
+crash_file = config_path.parent / "crash"
+if crash_file.exists():
+    print(crash_file.read_text(), flush=True)
+    sys.exit(1)
 draining = threading.Event()
 print("engine is up", flush=True)
 if mode == "loads for ever":
@@ -59,12 +65,15 @@ server.serve_forever(0.01)
 _SGCX = """
 import os, sys
 from pathlib import Path
-from sgcx.workflows import launch
+from sgcx.server.restarting import RestartPolicy
+from sgcx.workflows import launch, supervision
 from sgcx.workflows.provision import EngineRuntime
 
 engine = Path(os.environ["SGCX_HOME"]) / "engine"
 launch.provision_engine = lambda spec, *_, **__: EngineRuntime(spec, engine, dict(os.environ))
 launch.provision_rehearsal = lambda *_: None
+supervision.COMMAND = (sys.executable, __file__)
+supervision.RestartPolicy = lambda: RestartPolicy(3, float(os.environ["BACKOFF_S"]), 3600.0)
 {change}
 sys.argv[0] = "sgcx"
 from sgcx.__main__ import main
@@ -77,6 +86,7 @@ class Box:
     """A machine whose engine is ready. `change` is a line of Python that spoils something first."""
 
     home: Path
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def servers(self) -> Path:
@@ -87,9 +97,21 @@ class Box:
         return self.servers / "rehearsal" / "record.json"
 
     def start(self, *arguments: str, change: str = "", mode: str = "serves") -> subprocess.Popen[str]:
+        program = self.home / "program.py"
+        program.write_text(_SGCX.format(change=change))
         return subprocess.Popen(
-            [sys.executable, "-c", _SGCX.format(change=change), *arguments],
-            env={**os.environ, "SGCX_HOME": str(self.home), "ENGINE_MODE": mode, "PYTHONDONTWRITEBYTECODE": "1"},
+            [sys.executable, str(program), *arguments],
+            env={
+                **os.environ,
+                "SGCX_HOME": str(self.home),
+                "ENGINE_MODE": mode,
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "COLUMNS": "200",
+                "BACKOFF_S": "0.2",
+                "HF_HOME": str(self.home / "hub"),
+                **self.environment,
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -129,9 +151,11 @@ def box(tmp_path: Path) -> Iterator[Box]:
     engine.chmod(0o755)
     made = Box(tmp_path)
     yield made
-    left = survey(made.servers, "rehearsal")
-    if left.child is not None:
-        stop(left.child, deadline_s=0)
+    for name in server_names(made.servers):
+        end_supervisor(made.servers / name)
+        left = survey(made.servers, name)
+        if left.child is not None:
+            stop(left.child, deadline_s=0)
 
 
 @pytest.fixture
