@@ -22,14 +22,20 @@ if TYPE_CHECKING:
     from sgcx.workflows.up import UpResult
 
 
+ProfileToServe = Annotated[
+    str, typer.Argument(help="What to serve: see `sgcx profiles`.", autocompletion=complete_profile)
+]
+Restart = Annotated[
+    bool, typer.Option("--restart", help="Start it again when it ends by itself: at most 5 times in a row.")
+]
+
+
 def register(app: typer.Typer) -> None:
     app.command("up")(up)
 
 
 def up(
-    profile: Annotated[
-        str, typer.Argument(help="What to serve: see `sgcx profiles`.", autocompletion=complete_profile)
-    ],
+    profile: ProfileToServe,
     name: Annotated[str | None, typer.Option(help="The server's name; the profile's unless given.")] = None,
     context: Context = None,
     concurrency: Concurrency = None,
@@ -48,9 +54,7 @@ def up(
     ] = None,
     deadline: Annotated[float, typer.Option(min=1, help="Seconds until it must be ready.")] = 3600,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay, show the log, stop it on Ctrl-C.")] = False,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Start it again when it ends by itself: at most 5 times in a row.")
-    ] = False,
+    restart: Restart = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show plan, arguments and environment; start nothing.")
     ] = False,
@@ -59,10 +63,9 @@ def up(
     json: Json = False,
 ) -> None:
     """Plan, install what is missing, start the server and wait until it answers."""
-    from sgcx.cli import plan_view
     from sgcx.errors import UserError
     from sgcx.paths import Paths
-    from sgcx.workflows.launch_command import UpOptions, launch_command
+    from sgcx.workflows.launch_command import UpOptions
 
     if hardware is not None and not dry_run:
         raise UserError("--hardware plans for another machine", hint="Add --dry-run")
@@ -83,14 +86,23 @@ def up(
     )
     _warn_of_no_key(options)
     if dry_run:
-        plan = _plan(profile, wishes, paths, hardware, server=options.name)
-        plan_view.show_dry_run(plan, launch_command(plan, options, paths), as_json=json)
+        _show_dry_run(profile, wishes, options, paths, hardware, as_json=json)
         return
     bring_up = partial(_bring_up, profile, wishes, options, paths, yes=yes, as_json=json)
     if foreground:
         _stay(bring_up, paths, restart=restart, as_json=json)
     else:
         _show(bring_up(), as_json=json)
+
+
+def _show_dry_run(
+    profile: str, wishes: Wishes, options: UpOptions, paths: Paths, hardware: Path | None, *, as_json: bool
+) -> None:
+    from sgcx.cli import plan_view
+    from sgcx.workflows.launch_command import launch_command
+
+    plan = _plan(profile, wishes, paths, hardware, server=options.name)
+    plan_view.show_dry_run(plan, launch_command(plan, options, paths), as_json=as_json)
 
 
 def _bring_up(profile: str, wishes: Wishes, options: UpOptions, paths: Paths, *, yes: bool, as_json: bool) -> UpResult:
