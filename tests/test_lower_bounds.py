@@ -31,7 +31,7 @@ VERSIONS = """
 from importlib.metadata import distributions
 seen = {}
 for found in distributions():
-    seen.setdefault(found.name.lower(), found.version)
+    seen.setdefault(found.name.lower().replace("_", "-"), found.version)
 print(*(f"{name}=={version}" for name, version in seen.items()))
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ctypes import byref
+from ctypes import Structure, byref, c_ubyte, c_uint, c_uint32
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
@@ -33,6 +33,17 @@ _THROTTLE_REASONS = {
     "hw_thermal_slowdown": "HwThermalSlowdown",
     "hw_power_brake_slowdown": "HwPowerBrakeSlowdown",
 }
+
+
+class _FabricInfo(Structure):
+    """`nvmlGpuFabricInfo_t`, as nvml.h has it. nvidia-ml-py before 13.615 makes the UUID 64 bytes too long."""
+
+    _fields_ = (
+        ("cluster_uuid", c_ubyte * 16),
+        ("status", c_uint),
+        ("clique_id", c_uint32),
+        ("state", c_ubyte),
+    )
 
 
 def decoded(value: str | bytes) -> str:
@@ -187,7 +198,7 @@ class GpuReader:
         return tuple(instances)
 
     def _fabric_state(self) -> FabricState:
-        info = self.nvml.c_nvmlGpuFabricInfo_t()
+        info = _FabricInfo()
         self.nvml.nvmlDeviceGetGpuFabricInfo(self.handle, byref(info))
         return _FABRIC_STATES[int(info.state)]
 
