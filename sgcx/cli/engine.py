@@ -9,7 +9,7 @@ import typer
 from sgcx.cli.options import Json, Yes
 
 if TYPE_CHECKING:
-    from sgcx.server.environment import EngineState, Problem
+    from sgcx.environments.environment import EngineState, Problem
 
 EngineName = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="The engine; all that are installed unless given.")

@@ -7,7 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from sgcx.server.install_progress import InstallProgress
+from sgcx.environments.install_progress import InstallProgress
 from sgcx.server.launch_progress import StageChange
 from sgcx.weights.progress import TransferProgress
 from sgcx.workflows.launch import Step, UpEvent

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sgcx.engines.patches.patching import PatchStatus
-from sgcx.server.environment import EngineState, EngineStatus
+from sgcx.environments.environment import EngineState, EngineStatus
 from sgcx.workflows.checks import Check, Status
 
 ENGINE = "Engine"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sgcx.server.environment import EngineState, EngineStatus
+from sgcx.environments.environment import EngineState, EngineStatus
 from sgcx.workflows.checks import Check, Status
 
 PYTHON = "Python"

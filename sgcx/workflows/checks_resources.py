@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from sgcx.environments.environment import EngineState, EngineStatus
 from sgcx.planning.host_facts import FileSystem, Limit
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.planning.snapshot import HardwareSnapshot
-from sgcx.server.environment import EngineState, EngineStatus
 from sgcx.server.ports import PortOwner
 from sgcx.workflows.checks import Check, Status, gib
 

@@ -16,13 +16,13 @@ from pathlib import Path
 import psutil
 
 from sgcx.codex.runner import find_codex
+from sgcx.environments.environment import EngineDirectory, EngineState, EngineStatus
 from sgcx.hardware.detect import detect_hardware
 from sgcx.hardware.file_systems import nearest_existing
 from sgcx.paths import Paths, weights_directory
 from sgcx.planning.profile import Profile
 from sgcx.planning.snapshot import HardwareSnapshot
 from sgcx.profiles import list_profiles
-from sgcx.server.environment import EngineDirectory, EngineState, EngineStatus
 from sgcx.server.ports import check_port
 from sgcx.workflows import (
     checks_codex,

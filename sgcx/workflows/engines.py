@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from sgcx.engines.patches.patching import SglangPatcher
-from sgcx.errors import LaunchFailed, UserError
-from sgcx.hardware.nvml import read_nvml
-from sgcx.paths import Paths
-from sgcx.server.environment import (
+from sgcx.environments.environment import (
     EngineDirectory,
     EngineSpec,
     EngineState,
@@ -21,6 +18,9 @@ from sgcx.server.environment import (
     repair,
     verify,
 )
+from sgcx.errors import LaunchFailed, UserError
+from sgcx.hardware.nvml import read_nvml
+from sgcx.paths import Paths
 from sgcx.server.records import server_names
 from sgcx.server.supervisor import survey
 

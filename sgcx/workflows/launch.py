@@ -13,10 +13,10 @@ from typing import TypeAlias
 
 import httpx
 
+from sgcx.environments.install_progress import InstallProgress
 from sgcx.errors import LaunchFailed, SgcxError
 from sgcx.paths import Paths
 from sgcx.server.api_key import ensure_api_key
-from sgcx.server.install_progress import InstallProgress
 from sgcx.server.launch_progress import LaunchFacts, StageChange
 from sgcx.server.launch_recipe import LaunchRecipe, save_recipe
 from sgcx.server.ports import client_url, listens, port_owner, require_free_port

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sgcx.environments.engine_specs import list_specs
 from sgcx.errors import UserError
 from sgcx.hardware.detect import detect_hardware
 from sgcx.paths import Paths
@@ -14,7 +15,6 @@ from sgcx.planning.planner import plan as make_launch_plan
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.planning.snapshot import HardwareSnapshot, parse_snapshot
 from sgcx.profiles import list_profiles, load_profile
-from sgcx.server.engine_specs import list_specs
 from sgcx.workflows.calibration import load_calibrations
 from sgcx.workflows.checkpoints import with_checkpoints_at_hand
 from sgcx.workflows.launch_command import LaunchCommand, UpOptions, launch_command

@@ -11,14 +11,14 @@ from pathlib import Path
 from sgcx.engines.patches.installation import SglangInstallation
 from sgcx.engines.patches.registry import patches_for
 from sgcx.engines.patches.view import write_view
+from sgcx.environments.environment import EngineDirectory, EngineSpec, list_specs
+from sgcx.environments.install_progress import InstallProgress
+from sgcx.environments.overlay import RUNNING_SGCX, engine_environment, write_overlay
 from sgcx.errors import LaunchFailed, UserError
 from sgcx.paths import Paths
 from sgcx.planning.plan import LaunchPlan
 from sgcx.rehearsal.checkpoint import checkpoint_is_current
 from sgcx.rehearsal.rules import load_script
-from sgcx.server.environment import EngineDirectory, EngineSpec, list_specs
-from sgcx.server.install_progress import InstallProgress
-from sgcx.server.overlay import RUNNING_SGCX, engine_environment, write_overlay
 from sgcx.workflows.engines import install_engine
 
 _CHECKPOINT_TIMEOUT_S = 600

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sgcx.engines.patches import PatchStatus
+from sgcx.environments.environment import EngineState, EngineStatus, find_spec
 from sgcx.errors import UserError
-from sgcx.server.environment import EngineState, EngineStatus, find_spec
 from sgcx.workflows.checks import Check, Status, guarded
 from sgcx.workflows.checks_engine import EngineFacts, ask_engine, check_engine, check_imports, check_patches
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from recorded_machines import recorded_machine
 
+from sgcx.environments.environment import EngineState, EngineStatus, find_spec
 from sgcx.paths import weights_directory
 from sgcx.planning.host_facts import FileSystem, MemoryFacts
 from sgcx.planning.profile import Profile
 from sgcx.planning.snapshot import HardwareSnapshot
 from sgcx.profiles import list_profiles
-from sgcx.server.environment import EngineState, EngineStatus, find_spec
 from sgcx.server.ports import PortOwner
 from sgcx.workflows.checks import Check, Status
 from sgcx.workflows.checks_resources import (

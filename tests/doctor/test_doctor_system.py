@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from recorded_machines import recorded_machine
 
+from sgcx.environments.environment import EngineState, EngineStatus, find_spec
 from sgcx.planning.snapshot import HardwareSnapshot
-from sgcx.server.environment import EngineState, EngineStatus, find_spec
 from sgcx.workflows.checks import Check, FixKind, Status
 from sgcx.workflows.checks_python import check_python
 from sgcx.workflows.checks_system import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sgcx.server.overlay import RUNNING_SGCX, engine_environment, write_overlay
+from sgcx.environments.overlay import RUNNING_SGCX, engine_environment, write_overlay
 
 pytestmark = pytest.mark.engine
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from sgcx.environments.engine_specs import list_specs
 from sgcx.errors import LaunchFailed
 from sgcx.paths import Paths
-from sgcx.server.engine_specs import list_specs
 from sgcx.server.records import ServerRecord, ServerState, load_record, save_record, server_names
 from sgcx.server.supervisor import spawn, stop
 from sgcx.workflows import provision, servers

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from sgcx.environments.engine_specs import EngineDirectory
+from sgcx.environments.install_lock import name_owner
+from sgcx.environments.install_progress import InstallProgress, PipOutputReader
 from sgcx.errors import LaunchFailed, SgcxError, UserError
-from sgcx.server.engine_specs import EngineDirectory
-from sgcx.server.install_lock import name_owner
-from sgcx.server.install_progress import InstallProgress, PipOutputReader
 
 _ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_LOG", "PIP_REPORT", "PIP_DRY_RUN", "PIP_PYTHON")
 _FIRST_PIP_WITH_RAW_PROGRESS = Version("24.1")

@@ -15,7 +15,7 @@ from pathlib import Path
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from sgcx.server.package_lock import LockedPackage
+from sgcx.environments.package_lock import LockedPackage
 
 IsPatchedFile = Callable[[Path, str], bool]
 """(site-packages, path relative to it): does sgcx's patch registry know this content?"""

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from sgcx.server.engine_specs import Accelerator
+from sgcx.environments.engine_specs import Accelerator
 
 RUNNING_SGCX = Path(__file__).resolve().parent.parent
 _SHIMS = ("torchvision", "sgl_kernel")

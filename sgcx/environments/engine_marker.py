@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sgcx.atomic_write import write_atomically
-from sgcx.server.engine_specs import EngineDirectory, EngineSpec
+from sgcx.environments.engine_specs import EngineDirectory, EngineSpec
 
 _BLOCK_BYTES = 512
 

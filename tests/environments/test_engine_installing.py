@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from sgcx.environments.engine_specs import EngineDirectory, EngineSpec, find_spec, list_specs
+from sgcx.environments.install_progress import InstallProgress, PipOutputReader
+from sgcx.environments.overlay import RUNNING_SGCX, engine_environment, write_overlay
+from sgcx.environments.package_lock import read_lock
+from sgcx.environments.pip_runner import explain_failure
 from sgcx.errors import LaunchFailed, UserError
-from sgcx.server.engine_specs import EngineDirectory, EngineSpec, find_spec, list_specs
-from sgcx.server.install_progress import InstallProgress, PipOutputReader
-from sgcx.server.overlay import RUNNING_SGCX, engine_environment, write_overlay
-from sgcx.server.package_lock import read_lock
-from sgcx.server.pip_runner import explain_failure
 
 
 @pytest.mark.parametrize("spec", list_specs(), ids=lambda spec: spec.name)

@@ -15,14 +15,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from sgcx.environments.engine_marker import lock_sha256, measure_bytes, read_marker
+from sgcx.environments.engine_specs import EngineDirectory, EngineSpec, find_spec, list_specs
+from sgcx.environments.install_lock import hold_install_lock, installer_at_work
+from sgcx.environments.install_progress import InstallProgress
+from sgcx.environments.installer import Installer
+from sgcx.environments.package_lock import read_lock
+from sgcx.environments.verification import Problem, verify_packages
 from sgcx.errors import LaunchFailed, UserError
-from sgcx.server.engine_marker import lock_sha256, measure_bytes, read_marker
-from sgcx.server.engine_specs import EngineDirectory, EngineSpec, find_spec, list_specs
-from sgcx.server.install_lock import hold_install_lock, installer_at_work
-from sgcx.server.install_progress import InstallProgress
-from sgcx.server.installer import Installer
-from sgcx.server.package_lock import read_lock
-from sgcx.server.verification import Problem, verify_packages
 
 __all__ = [
     "EngineDirectory",

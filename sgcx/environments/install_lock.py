@@ -7,8 +7,8 @@ import fcntl
 import os
 from collections.abc import Iterator
 
+from sgcx.environments.engine_specs import EngineDirectory
 from sgcx.errors import UserError
-from sgcx.server.engine_specs import EngineDirectory
 
 
 @contextlib.contextmanager

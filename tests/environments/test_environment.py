@@ -19,12 +19,12 @@ from pathlib import Path
 
 import pytest
 
+from sgcx.environments import environment, installer
+from sgcx.environments.engine_specs import EngineDirectory, EngineSpec
+from sgcx.environments.environment import EngineStatus, InstallProgress
+from sgcx.environments.install_lock import installer_at_work
+from sgcx.environments.install_preflight import check_python
 from sgcx.errors import LaunchFailed, UserError
-from sgcx.server import environment, installer
-from sgcx.server.engine_specs import EngineDirectory, EngineSpec
-from sgcx.server.environment import EngineStatus, InstallProgress
-from sgcx.server.install_lock import installer_at_work
-from sgcx.server.install_preflight import check_python
 
 _DEADLINE_S = 60
 
@@ -172,8 +172,8 @@ def test_a_changed_lock_and_a_lost_python_make_an_engine_broken(
 
 _INSTALL_AND_STOP_IN = """
 import pathlib, sys
-from sgcx.server import environment, installer
-from sgcx.server.engine_specs import EngineSpec
+from sgcx.environments import environment, installer
+from sgcx.environments.engine_specs import EngineSpec
 
 def stop(progress):
     if progress.stage == sys.argv[3] and progress.done == int(sys.argv[4]):

@@ -17,14 +17,14 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from sgcx.environments.engine_marker import EngineMarker, lock_sha256, measure_bytes, write_marker
+from sgcx.environments.engine_specs import EngineDirectory, EngineSpec
+from sgcx.environments.install_preflight import check_free_space, check_python
+from sgcx.environments.install_progress import InstallProgress, PipOutputReader, Stage
+from sgcx.environments.overlay import RUNNING_SGCX, engine_environment, write_overlay
+from sgcx.environments.package_lock import LockedPackage, read_lock, render_requirements
+from sgcx.environments.pip_runner import PipRun, disk_full, names_full_disk, run_pip
 from sgcx.errors import LaunchFailed
-from sgcx.server.engine_marker import EngineMarker, lock_sha256, measure_bytes, write_marker
-from sgcx.server.engine_specs import EngineDirectory, EngineSpec
-from sgcx.server.install_preflight import check_free_space, check_python
-from sgcx.server.install_progress import InstallProgress, PipOutputReader, Stage
-from sgcx.server.overlay import RUNNING_SGCX, engine_environment, write_overlay
-from sgcx.server.package_lock import LockedPackage, read_lock, render_requirements
-from sgcx.server.pip_runner import PipRun, disk_full, names_full_disk, run_pip
 
 OnProgress = Callable[[InstallProgress], None]
 
