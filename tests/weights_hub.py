@@ -26,13 +26,15 @@ def safetensors(seed: int, length: int) -> bytes:
 
 @dataclass
 class Hub:
-    """`cut_after_bytes`: the next bodies break off there, as many as `cuts`. `held`: bodies stop halfway until set."""
+    """`cut_after_bytes`: the next bodies break off there, as many as `cuts`. The next `held_bodies` large
+    ones stop halfway until `released`."""
 
     files: dict[str, bytes]
     url: str = ""
     cut_after_bytes: int = 0
     cuts: int = 0
-    held: threading.Event | None = None
+    held_bodies: int = 0
+    released: threading.Event = field(default_factory=threading.Event)
     status: int = 200
     error_code: str = ""
     token: str | None = None
@@ -124,10 +126,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.cuts -= 1
             self.wfile.write(content[: self.hub.cut_after_bytes])
             self.close_connection = True
-        elif self.hub.held is not None and len(content) > 100_000:
+        elif self.hub.held_bodies > 0 and len(content) > 100_000:
+            self.hub.held_bodies -= 1
             self.wfile.write(content[: len(content) // 2])
             self.wfile.flush()
-            self.hub.held.wait(60)
+            self.hub.released.wait(60)
             self.close_connection = True
         else:
             self.wfile.write(content)
@@ -145,7 +148,6 @@ def serve_hub(files: dict[str, bytes]) -> Iterator[Hub]:
         try:
             yield hub
         finally:
-            if hub.held is not None:
-                hub.held.set()
+            hub.released.set()
             server.shutdown()
             thread.join()

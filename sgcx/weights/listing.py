@@ -87,7 +87,7 @@ def hub_error(kind: str, repository: str, revision: str | None = None) -> UserEr
             )
         case "RevisionNotFoundError":
             return UserError(f"{repository} has no revision {revision}", hint="Check `revision` in the profile")
-        case "OfflineModeIsEnabled" | "LocalEntryNotFoundError":
+        case "OfflineModeIsEnabled":
             return UserError(
                 f"{repository} is not complete on this machine, and HF_HUB_OFFLINE forbids to fetch it",
                 hint="Unset HF_HUB_OFFLINE, or copy the model's folder into the hub's cache",

@@ -94,9 +94,9 @@ class _Supervision:
             verdict = self._await_end()
             if self._was_stopped():
                 return
-            reason = classify(tail(self._log_path, _CLASSIFIED_LINES), verdict.exit_code).message
-            while not self._restart(reason):
-                reason = self._failure
+            reason: str | None = classify(tail(self._log_path, _CLASSIFIED_LINES), verdict.exit_code).message
+            while reason is not None:
+                reason = self._restart(reason)
 
     @property
     def _log_path(self) -> Path:
@@ -111,8 +111,8 @@ class _Supervision:
         record = load_record(self._paths.servers, self._name).record
         return record is None or record.state in (ServerState.STOPPING, ServerState.STOPPED)
 
-    def _restart(self, reason: str) -> bool:
-        """Whether it is ready again; if not, `_failure` says why."""
+    def _restart(self, reason: str) -> str | None:
+        """None when it is ready again, otherwise why it is not."""
         decision = self._machine.feed(Ended(time.monotonic(), reason))
         match decision:
             case GiveUp(why):
@@ -129,11 +129,10 @@ class _Supervision:
         try:
             self._launch()
         except SgcxError as error:
-            self._failure = error.message
-            return False
+            return error.message
         self._machine.feed(BecameReady(time.monotonic()))
         self._on_note(f"{self._name} runs again")
-        return True
+        return None
 
     def _launch(self) -> None:
         directory = server_dir(self._paths.servers, self._name)

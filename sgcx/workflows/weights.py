@@ -89,8 +89,10 @@ def pull(source: Source, on_progress: OnProgress, *, verify_all: bool = False) -
     cache.remove_abandoned(source.repository)
     missing = cache.missing(listing)
     _require_room(listing, missing, cache)
-    download(listing, source.revision, cache, on_progress)
-    _verify(listing, listing.files if verify_all else missing, cache, on_progress)
+    if missing:
+        download(listing, source.revision, cache, on_progress)
+    if suspects := listing.files if verify_all else missing:
+        _verify(listing, suspects, cache, on_progress)
     folder = cache.snapshot(source.repository, listing.commit)
     if folder is None:
         raise LaunchFailed(f"{source.repository} has changed on the hub meanwhile", hint="Run this again")

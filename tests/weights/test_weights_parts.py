@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from types import SimpleNamespace
 
 import pytest
+from weights_hub import COMMIT, safetensors, serve_hub
 
 from sgcx.errors import UserError
 from sgcx.weights.cache import HubCache
-from sgcx.weights.listing import Listing, RepositoryFile, wanted_files
+from sgcx.weights.download import Patience, download
+from sgcx.weights.listing import Listing, RepositoryFile, hub_error, wanted_files
 from sgcx.weights.progress import TransferMeter
 from sgcx.workflows import weights
 
@@ -31,6 +34,25 @@ def test_only_one_copy_of_the_weights_is_wanted() -> None:
     both = [file("a.safetensors"), file("a.bin"), file("original/x.pth"), file("onnx/model.json"), file("config.json")]
     assert [each.path for each in wanted_files(both)] == ["a.safetensors", "config.json"]
     assert [each.path for each in wanted_files([file("a.bin"), file("config.json")])] == ["a.bin", "config.json"]
+
+
+def test_a_transfer_that_stands_still_is_begun_again(tmp_path, monkeypatch) -> None:
+    content = safetensors(1, 300_000)
+    shard = RepositoryFile("a.safetensors", len(content), hashlib.sha256(content).hexdigest(), "")
+    listing, cache = Listing("owner/model", COMMIT, (shard,)), HubCache(tmp_path)
+    with serve_hub({"a.safetensors": content}) as hub:
+        hub.held_bodies = 1
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+        download(listing, COMMIT, cache, lambda _: None, patience=Patience(stall_s=12, pause_s=0))
+        assert [name for name, _ in hub.downloads()] == ["a.safetensors"] * 2
+    assert cache.missing(listing) == ()
+
+
+def test_only_offline_mode_is_called_that() -> None:
+    """The hub's client raises LocalEntryNotFoundError also when the network is down."""
+    assert "HF_HUB_OFFLINE" in hub_error("OfflineModeIsEnabled", "owner/model").message
+    assert "did not answer" in hub_error("LocalEntryNotFoundError", "owner/model").message
 
 
 def test_a_disk_that_is_too_small_is_named_with_what_is_missing(tmp_path, monkeypatch) -> None:

@@ -67,6 +67,17 @@ def test_down_while_it_waits_for_its_restart_ends_it(box, until: Until) -> None:
     assert [server["state"] for server in box.status()] == ["STOPPED"]
 
 
+def test_a_supervisor_that_was_killed_leaves_no_promise_of_a_restart(box, until: Until) -> None:
+    box.environment["BACKOFF_S"] = "3600"
+    pid = int(str(box.up("--restart")["pid"]))
+    supervisor = supervisor_of(box.servers / "rehearsal")
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: record_of(box)["state"] == "BACKOFF")
+    supervisor.send(signal.SIGKILL)
+    until(lambda: not supervisor.is_alive())
+    assert [(server["state"], server["supervised"]) for server in box.status()] == [("EXITED", False)]
+
+
 def test_up_does_not_wait_for_the_restart(box, until: Until) -> None:
     box.environment["BACKOFF_S"] = "3600"
     pid = int(str(box.up("--restart")["pid"]))
