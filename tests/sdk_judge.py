@@ -1,13 +1,23 @@
-"""OpenAI's own SDK as the judge of an event stream: its types accept every event, its accumulator never raises."""
+"""OpenAI's own SDK as the judge of what is sent: its types accept every event, its accumulator never raises."""
 
 from __future__ import annotations
 
+from typing import Any, get_args
+
 from openai import NOT_GIVEN
 from openai.lib.streaming.responses._responses import ResponseStreamState
-from openai.types.responses import Response, ResponseStreamEvent
-from pydantic import TypeAdapter
+from openai.types.responses import Response, ResponseItem, ResponseStreamEvent
+from pydantic import BaseModel
 
-_EVENT = TypeAdapter(ResponseStreamEvent)
+
+def _by_type(union: object) -> dict[str, type[BaseModel]]:
+    """The members of one of the SDK's annotated unions by their `type`."""
+    members = get_args(get_args(union)[0])
+    return {get_args(member.model_fields["type"].annotation)[0]: member for member in members}
+
+
+_EVENTS: dict[str, Any] = _by_type(ResponseStreamEvent)
+_LISTED = _by_type(ResponseItem)
 TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 
 
@@ -20,10 +30,15 @@ def judge(events):
     assert [event["type"] for event in events if event["type"] in TERMINAL] == [events[-1]["type"]]
     state = ResponseStreamState(input_tools=NOT_GIVEN, text_format=NOT_GIVEN)
     for event in events:
-        state.handle_event(_EVENT.validate_python(_typed(event)))
+        state.handle_event(_EVENTS[event["type"]].model_validate(_typed(event)))
     final = Response.model_validate(_typed(events[-1])["response"])
     _agree(events, final)
     return final
+
+
+def judge_listed(item):
+    """Raises where an item is not as the API lists it; messages are those of the assistant."""
+    _LISTED[item["type"]].model_validate(item)
 
 
 def _typed(event):

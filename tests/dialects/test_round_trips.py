@@ -13,7 +13,7 @@ import pytest
 from chat_templates import load_template, published, render
 from hypothesis import given
 from hypothesis import strategies as st
-from sdk_types import judge
+from sdk_judge import judge
 
 from sgcx.dialects.deepseek_r1 import DeepSeekR1, chat_template_path
 from sgcx.dialects.kimi_k2 import KimiK2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from sdk_types import judge_listed
+from sdk_judge import judge_listed
 
 from sgcx.errors import InvalidRequest
 from sgcx.responses.deltas import (

@@ -8,7 +8,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sdk_types import judge
+from sdk_judge import judge
 
 from sgcx.responses import sse
 from sgcx.responses.deltas import Finished, ToolCallArguments, ToolCallFinished, ToolCallStarted
