@@ -70,15 +70,9 @@ class EngineDirectory:
 
 
 def list_specs() -> tuple[EngineSpec, ...]:
+    """The first of an accelerator is the one that sgcx takes unless told otherwise."""
     return (
-        EngineSpec(
-            name="sglang-0.5.10.post1-cpu",
-            sglang_version="0.5.10.post1",
-            accelerator="cpu",
-            lock=_LOCKS / "sglang-0.5.10.post1-cpu.txt",
-            minimum_free_bytes=4 * _GIB,
-            newest_python=(3, 13),
-        ),
+        _cpu_spec("0.5.10.post1"),
         EngineSpec(
             name="sglang-0.5.10.post1-cu129",
             sglang_version="0.5.10.post1",
@@ -87,6 +81,22 @@ def list_specs() -> tuple[EngineSpec, ...]:
             minimum_free_bytes=15 * _GIB,
             newest_python=(3, 12),
         ),
+        _cpu_spec("0.5.11"),
+        _cpu_spec("0.5.16"),
+        _cpu_spec("0.5.20"),
+        _cpu_spec("0.5.23"),
+    )
+
+
+def _cpu_spec(sglang_version: str) -> EngineSpec:
+    name = f"sglang-{sglang_version}-cpu"
+    return EngineSpec(
+        name=name,
+        sglang_version=sglang_version,
+        accelerator="cpu",
+        lock=_LOCKS / f"{name}.txt",
+        minimum_free_bytes=4 * _GIB,
+        newest_python=(3, 13),
     )
 
 

@@ -1,8 +1,8 @@
 """The folder that stands first on the engine's search path.
 
-It holds links to the running sgcx package and, for a CPU, to the shims; so the engine's Python imports exactly these
-and nothing else of the Python that sgcx runs in. One folder per sgcx installation, never changed once it is there:
-two of them can serve from the same engine at the same time.
+It holds links to the running sgcx package, to the metadata by which SGLang finds its plugin, and, for a CPU, to the
+shims; so the engine's Python imports exactly these and nothing else of the Python that sgcx runs in. One folder per
+sgcx installation, never changed once it is there: two of them can serve from the same engine at the same time.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from sgcx.environments.engine_specs import Accelerator
 
 RUNNING_SGCX = Path(__file__).resolve().parent.parent
 _SHIMS = ("torchvision", "sgl_kernel")
+_METADATA = "sgcx-0.dist-info"
+"""Python reads entry points from folders with such names only."""
 
 
 def write_overlay(engine_dir: Path, sgcx_package_dir: Path, accelerator: Accelerator) -> Path:
     """Makes the overlay, or leaves it if it is right, and returns the folder for PYTHONPATH."""
-    targets = {"sgcx": sgcx_package_dir}
+    targets = {"sgcx": sgcx_package_dir, _METADATA: sgcx_package_dir / "server" / "plugin_metadata"}
     if accelerator == "cpu":
         targets |= {name: sgcx_package_dir / "engines" / "cpu_shims" / name for name in _SHIMS}
     digest = hashlib.sha256(repr(sorted(targets.items())).encode()).hexdigest()[:12]

@@ -22,7 +22,7 @@ def build_cpu_plan(profile: Profile, wishes: Wishes) -> LaunchPlan:
     return LaunchPlan(
         profile=profile,
         accelerator="cpu",
-        sglang_version=SGLANG_VERSION,
+        sglang_version=wishes.sglang_version or SGLANG_VERSION,
         gpu_indices=(),
         decisions=(
             *_engine_decisions(),

@@ -23,14 +23,14 @@ def check_wishes(hardware: HardwareSnapshot, profile: Profile, wishes: Wishes) -
         )
     if wishes.concurrency is not None and wishes.concurrency < 1:
         raise UserError(f"concurrency must be at least 1, not {wishes.concurrency}")
+    if wishes.sglang_version is not None:
+        find_release(wishes.sglang_version)
     if profile.scripted:
         _check_scripted(profile, wishes)
         return
     _check_gpus(hardware, wishes)
     wanted_variants(profile, wishes)
     _check_division(profile, wishes)
-    if wishes.sglang_version is not None:
-        find_release(wishes.sglang_version)
 
 
 def wanted_variants(profile: Profile, wishes: Wishes) -> tuple[HubCheckpoint, ...]:

@@ -23,12 +23,17 @@ def run_extend(
     seq_lens: torch.Tensor,
     extend_prefix_lens: torch.Tensor,
     extend_seq_lens: torch.Tensor,
+    _encoder_lens: None = None,
     *,
     scaling: float,
     enable_gqa: bool,
     causal: bool,
+    **_newer: object,
 ) -> torch.Tensor:
-    """Takes what `TorchNativeAttnBackend._run_sdpa_forward_extend` takes: every request's new tokens in one row."""
+    """Takes what `TorchNativeAttnBackend._run_sdpa_forward_extend` takes: every request's new tokens in one row.
+
+    Newer SGLang tells of encoders and sliding windows too, which this checkpoint has none of.
+    """
     if not causal or k_cache.shape[1] != 1:
         raise NotImplementedError(f"only causal attention over a latent cache ({causal=}, {enable_gqa=})")
     start = 0

@@ -6,10 +6,13 @@ is in `main`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import secrets
 import sys
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +22,7 @@ from sgcx.http.local_only import LocalOnly
 from sgcx.http.websocket import WEBSOCKET_OPTIONS
 from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig, load_child_config
 from sgcx.server.log_rotation import LogRotator
+from sgcx.server.mount_surfaces import missing_surfaces, routes
 from sgcx.server.records import announce_child
 
 MOUNT_VARIABLE = "SGLANG_EXTRA_ROUTERS"
@@ -47,11 +51,10 @@ def main(config_path: Path) -> None:
 
 def _serve(config: ChildConfig) -> None:
     from sglang.launch_server import run_server
-    from sglang.srt.entrypoints import http_server
     from sglang.srt.server_args import prepare_server_args
     from sglang.srt.utils import kill_process_tree
 
-    _check_mounted(http_server.app)
+    _mount()
     server_args = prepare_server_args(list(config.sglang_argv))
     key = None if config.api_key_path is None else _Secret(Path(config.api_key_path).read_text().strip())
     guard(server_args, key)
@@ -62,22 +65,44 @@ def _serve(config: ChildConfig) -> None:
         kill_process_tree(os.getpid(), include_parent=False)
 
 
-def _check_mounted(app: object) -> None:
+def _mount() -> None:
+    """By SGLang's plugins where it has them, and else by our patch, which has done it when the server was imported."""
+    missing = missing_surfaces()
+    if missing:
+        raise UserError(
+            f"SGLang {version('sglang')} cannot hold the Responses endpoint: it lacks {', '.join(missing)}",
+            hint="Start this SGLang by itself, and `sgcx gateway --upstream URL` in front of it",
+        )
+    with contextlib.suppress(ImportError):
+        from sglang.srt.plugins import load_plugins
+
+        load_plugins()
+    _check_mounted()
+
+
+def _check_mounted() -> None:
     from sgcx.server.mount import router
 
-    routes = getattr(app, "routes", [])
-    if not any(route in routes for route in router.routes):
+    ours, *_ = router.routes
+    first = next((route for route in routes() if getattr(route, "path", None) == getattr(ours, "path", None)), None)
+    if first != ours:
         raise UserError(
-            "The Responses endpoint is not mounted: this SGLang lacks the mount-point patch",
-            hint="`sgcx up` starts it with one that has it",
+            "The Responses endpoint is not mounted: this SGLang has neither plugins nor the mount-point patch",
+            hint="`sgcx up` starts one that has",
         )
 
 
 def _open_websockets() -> None:
-    """SGLang starts uvicorn without a word about WebSockets, which leaves them at 16 MiB a message."""
+    """SGLang configures uvicorn without a word about WebSockets, which leaves them at 16 MiB a message."""
     import uvicorn
 
-    uvicorn.run = functools.partial(uvicorn.run, **WEBSOCKET_OPTIONS)
+    configure: Callable[..., None] = uvicorn.Config.__init__
+
+    @functools.wraps(configure)
+    def configure_with_websockets(config: uvicorn.Config, *arguments: object, **options: object) -> None:
+        configure(config, *arguments, **{**options, **WEBSOCKET_OPTIONS})
+
+    setattr(uvicorn.Config, "__init__", configure_with_websockets)  # noqa: B010  (typed per argument)
 
 
 class GuardedArgs(Protocol):

@@ -22,6 +22,7 @@ from sgcx.rehearsal.rules import load_script
 from sgcx.workflows.engines import install_engine
 
 _CHECKPOINT_TIMEOUT_S = 600
+_PLACES = {"cpu": "the CPU", "cuda": "NVIDIA GPUs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,11 @@ def engine_for(plan: LaunchPlan) -> EngineSpec:
     for spec in list_specs():
         if (spec.sglang_version, spec.accelerator) == (plan.sglang_version, plan.accelerator):
             return spec
-    raise UserError(f"sgcx has no engine for SGLang {plan.sglang_version} on {plan.accelerator}")
+    known = ", ".join(spec.sglang_version for spec in list_specs() if spec.accelerator == plan.accelerator)
+    raise UserError(
+        f"sgcx has no engine with SGLang {plan.sglang_version} for {_PLACES[plan.accelerator]}",
+        hint=f"It has {known}; `sgcx gateway` serves in front of any other that you start yourself",
+    )
 
 
 def engine_called(name: str) -> EngineSpec:
@@ -63,17 +68,18 @@ def provision_engine(
     *,
     without_patches: Collection[str] = (),
 ) -> EngineRuntime:
-    """Installs or completes the engine, and makes the view of its SGLang that has our patches in it."""
+    """Installs or completes the engine, and makes the view of its SGLang that has our patches, if there are any."""
     check_left_out_patches(spec.sglang_version, without_patches)
     install_engine(spec, paths, on_progress)
     engine = EngineDirectory.of(spec, paths.engines)
     site_packages = engine.site_packages()
     assert site_packages is not None, "a READY engine has packages"
-    installation = SglangInstallation.find(site_packages)
-    view = write_view(installation, engine.path / "patched", without=frozenset(without_patches))
     overlay = write_overlay(engine.path, RUNNING_SGCX, spec.accelerator)
     environment = engine_environment(spec.accelerator, overlay)
-    environment["PYTHONPATH"] = f"{environment['PYTHONPATH']}{os.pathsep}{view}"
+    if patches_for(spec.sglang_version):
+        installation = SglangInstallation.find(site_packages)
+        view = write_view(installation, engine.path / "patched", without=frozenset(without_patches))
+        environment["PYTHONPATH"] = f"{environment['PYTHONPATH']}{os.pathsep}{view}"
     return EngineRuntime(spec, engine.python, environment)
 
 

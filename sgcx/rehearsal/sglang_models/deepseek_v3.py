@@ -20,12 +20,12 @@ import torch
 from sglang.srt.layers.attention.torch_native_backend import TorchNativeAttnBackend
 from sglang.srt.models.deepseek_common import attention_backend_handler
 from sglang.srt.models.deepseek_v2 import DeepseekV3ForCausalLM as RealDeepseekV3
-from sglang.srt.server_args import get_global_server_args
 from tokenizers import Tokenizer
 
 from sgcx.rehearsal import prefill_attention
 from sgcx.rehearsal.playback import Playback, Script
 from sgcx.rehearsal.rules import BUILT_IN, SCRIPT_VARIABLE
+from sgcx.rehearsal.sglang_batch import checkpoint_directory, pools
 
 _CHOSEN = 1e4
 
@@ -55,10 +55,10 @@ class _Director:
 
     def __init__(self, kv_slots: int) -> None:
         script = Script(Path(os.environ.get(SCRIPT_VARIABLE) or BUILT_IN))
-        self._playback = Playback(script, _CheckpointTokens(Path(get_global_server_args().model_path)))
+        self._playback = Playback(script, _CheckpointTokens(checkpoint_directory()))
         self._token_of_slot = torch.zeros(kv_slots, dtype=torch.int64)
 
-    def direct(self, input_ids: torch.Tensor, batch: Any, logits: torch.Tensor) -> None:
+    def direct(self, input_ids: torch.Tensor, batch: Any, slots_of_request: torch.Tensor, logits: torch.Tensor) -> None:
         self._token_of_slot[batch.out_cache_loc.cpu()] = input_ids.cpu().to(torch.int64)
         fresh = not batch.forward_mode.is_decode()
         rows, chosen, delay_s = [], [], 0.0
@@ -66,7 +66,7 @@ class _Director:
         for row, (request, length) in enumerate(
             zip(batch.req_pool_indices.tolist(), batch.seq_lens.tolist(), strict=True)
         ):
-            sequence = partial(self._sequence, batch.req_to_token_pool.req_to_token, request, length)
+            sequence = partial(self._sequence, slots_of_request, request, length)
             cue = self._playback.cue(request, length, sequence, fresh=fresh)
             if cue is not None:
                 rows.append(row)
@@ -91,10 +91,10 @@ class DeepseekV3ForCausalLM(RealDeepseekV3):  # type: ignore[misc]
 
     def forward(self, input_ids: Any, positions: Any, forward_batch: Any, *rest: Any, **options: Any) -> Any:
         output = super().forward(input_ids, positions, forward_batch, *rest, **options)
+        requests, kv_pool = pools(forward_batch)
         if self._director is None:
-            pool = forward_batch.token_to_kv_pool
-            self._director = _Director(pool.size + pool.page_size)
-        self._director.direct(input_ids, forward_batch, output.next_token_logits)
+            self._director = _Director(kv_pool.size + kv_pool.page_size)
+        self._director.direct(input_ids, forward_batch, requests.req_to_token, output.next_token_logits)
         return output
 
 
