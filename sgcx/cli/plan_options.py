@@ -24,7 +24,7 @@ Hardware = Annotated[Path | None, typer.Option(help="Plan for a recorded machine
 Nodes = Annotated[int, typer.Option(min=1, help="Machines such as this one, together.")]
 DistInitAddr = Annotated[str | None, typer.Option(metavar="ADDRESS:PORT", help="Where several nodes meet.")]
 DataParallel = Annotated[int, typer.Option("--dp", min=1, help="Data-parallel attention ranks.")]
-Sglang = Annotated[str | None, typer.Option(metavar="VERSION", help="Plan for this SGLang release.")]
+Sglang = Annotated[str | None, typer.Option(metavar="VERSION", help="The SGLang release; the usual one unless given.")]
 
 
 def read_wishes(

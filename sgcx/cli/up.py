@@ -11,7 +11,7 @@ import typer
 
 from sgcx.cli.completion import complete_profile
 from sgcx.cli.options import Json, Yes
-from sgcx.cli.plan_options import Concurrency, Context, Gpus, Hardware, HostCache, Prefer, Variant, read_wishes
+from sgcx.cli.plan_options import Concurrency, Context, Gpus, Hardware, HostCache, Prefer, Sglang, Variant, read_wishes
 
 if TYPE_CHECKING:
     from sgcx.paths import Paths
@@ -43,6 +43,7 @@ def up(
     variant: Variant = None,
     prefer: Prefer = None,
     host_cache: HostCache = None,
+    sglang: Sglang = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless given.")] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port to listen on: 30000 unless given, 0 takes a free one.")
@@ -71,7 +72,13 @@ def up(
         raise UserError("--hardware plans for another machine", hint="Add --dry-run")
     paths = Paths.from_environment()
     wishes = read_wishes(
-        context=context, concurrency=concurrency, gpus=gpus, variant=variant, prefer=prefer, host_cache=host_cache
+        context=context,
+        concurrency=concurrency,
+        gpus=gpus,
+        variant=variant,
+        prefer=prefer,
+        host_cache=host_cache,
+        sglang=sglang,
     )
     options = UpOptions(
         name=name or profile,

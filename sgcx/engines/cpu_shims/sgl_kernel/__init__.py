@@ -6,8 +6,9 @@ others belong to speculation, which a CPU engine does not do.
 
 from __future__ import annotations
 
-from .absent import absent
 from torch import Tensor
+
+from .absent import absent
 
 __version__ = "0.0.0+cpu"
 
