@@ -6,9 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-CODEX_VERSION = "0.169.0"
+SGLANG_VERSION = os.environ.get("SGCX_TEST_SGLANG", "0.5.10.post1")
+CODEX_VERSION = os.environ.get("SGCX_TEST_CODEX", "0.169.0")
 OLDER_CODEX_VERSION = "0.130.0"
-ENGINE = "sglang-0.5.10.post1-cpu"
+ENDPOINT = os.environ.get("SGCX_TEST_ENDPOINT", "in process")
+"""Or "gateway". Other values than these are what `python tests/compatibility` runs the end-to-end tests with."""
+ENGINE = f"sglang-{SGLANG_VERSION}-cpu"
 
 
 def search_path() -> str:

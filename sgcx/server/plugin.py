@@ -11,8 +11,6 @@ import os
 from sgcx.server.child_config import CONFIG_VARIABLE
 from sgcx.server.mount_surfaces import missing_surfaces, routes
 
-ENTRY_POINT_GROUP = "sglang.srt.plugins"
-
 
 def mount() -> None:
     """Puts our routes before SGLang's own. Does nothing in its workers, and in an SGLang that sgcx did not start."""

@@ -7,12 +7,17 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 import httpx
 import pytest
-from installed import search_path
+from installed import ENDPOINT, SGLANG_VERSION, search_path
+
+from sgcx.planning import driver
 
 _USAGE = re.compile(
     r"ended as (\w+): input_tokens=(\d+) cached_tokens=(\d+) output_tokens=(\d+) reasoning_tokens=(\d+)"
@@ -47,7 +52,8 @@ class Machine:
         )
 
     def up(self, *arguments: str) -> dict:
-        done = self.sgcx("up", "rehearsal", "--port", "0", "--json", *arguments)
+        release = () if SGLANG_VERSION == driver.SGLANG_VERSION else ("--sglang", SGLANG_VERSION)
+        done = self.sgcx("up", "rehearsal", "--port", "0", "--json", *release, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
@@ -102,12 +108,31 @@ class Rehearsal:
         return [RequestUsage(status, *map(int, numbers)) for status, *numbers in _USAGE.findall(text)]
 
 
+@contextmanager
+def gateway_before(machine: Machine, server: dict) -> Iterator[dict]:
+    """`sgcx gateway` in front of the server's `/v1/chat/completions`: what `up` printed, with the gateway's address."""
+    log = machine.home / "gateway.log"
+    upstream = ("--upstream", server["base_url"], "--upstream-key-file", server["api_key_file"])
+    command = [sys.executable, "-m", "sgcx", "gateway", *upstream, "--port", "0", "--json"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, env=machine.environment, stdout=subprocess.PIPE, stderr=out, text=True)
+    try:
+        document = "".join(takewhile(lambda line: line != "}\n", process.stdout)) + "}"
+        yield {**server, **json.loads(document), "log": str(log)}
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
 @pytest.fixture(scope="session")
 def rehearsal(tmp_path_factory, engine_data, codex_binary):
     path = os.pathsep.join([str(codex_binary.parent), search_path()])
     machine = make_machine(tmp_path_factory.mktemp("rehearsal") / "machine", engine_data, PATH=path)
-    result = machine.up()
-    configured = machine.sgcx("codex-config", "--yes")
-    assert configured.returncode == 0, configured.stderr
-    yield Rehearsal(machine, result, Path(result["api_key_file"]).read_text().strip())
+    server = machine.up()
+    through = gateway_before(machine, server) if ENDPOINT == "gateway" else nullcontext(server)
+    with through as result:
+        url = ("--url", result["base_url"]) if ENDPOINT == "gateway" else ()
+        configured = machine.sgcx("codex-config", "--yes", *url)
+        assert configured.returncode == 0, configured.stderr
+        yield Rehearsal(machine, result, Path(result["api_key_file"]).read_text().strip())
     machine.down_all()
