@@ -1,7 +1,8 @@
 """The child: SGLang with our Responses endpoint in its process. Runs in the engine's environment.
 
 `python -m sgcx.server.child CONFIG`. SGLang starts worker processes that import this module again, so all work
-is in `main`.
+is in `main`. With a port behind CONFIG it is SGLang without the endpoint, on that port of this machine: what `main`
+starts behind a gateway where the two cannot be one process.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import contextlib
 import functools
 import os
 import secrets
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-from sgcx.errors import SgcxError, UserError
+from sgcx.errors import SgcxError
 from sgcx.http.authentication import RequireApiKey
 from sgcx.http.local_only import LocalOnly
 from sgcx.http.websocket import WEBSOCKET_OPTIONS
@@ -28,6 +31,7 @@ from sgcx.server.records import announce_child
 MOUNT_VARIABLE = "SGLANG_EXTRA_ROUTERS"
 MOUNT = "sgcx.server.mount:router"
 LOG_FILE = "server.log"
+LOOPBACK = "127.0.0.1"
 
 
 class _Secret(str):
@@ -39,23 +43,43 @@ class _Secret(str):
         return "'***'"
 
 
-def main(config_path: Path) -> None:
+def main(config_path: Path) -> int:
+    """Serves until it is told to stop. Returns an exit code."""
     server_dir = config_path.parent
     announce_child(server_dir)
     LogRotator(server_dir / LOG_FILE).start()
     config = load_child_config(config_path)
     os.environ[CONFIG_VARIABLE] = str(config_path)
     os.environ[MOUNT_VARIABLE] = MOUNT
-    _serve(config)
+    obstacle = _mount()
+    if obstacle is None:
+        _serve(config, config.sglang_argv)
+        return 0
+    sys.stderr.write(f"sgcx: {obstacle}. The gateway serves it, in front of SGLang\n")
+    from sgcx.server.mount_gateway import serve_before
+
+    return serve_before(config, partial(_start_behind, config_path))
 
 
-def _serve(config: ChildConfig) -> None:
+def serve_behind(config_path: Path, port: str) -> None:
+    """SGLang as it is, for the gateway: with our guard, without our endpoint."""
+    config = load_child_config(config_path)
+    # The last of an option counts.
+    _serve(config, (*config.sglang_argv, "--host", LOOPBACK, "--port", port))
+
+
+def _start_behind(config_path: Path, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "sgcx.server.child", str(config_path), str(port)]
+    mounting = (CONFIG_VARIABLE, MOUNT_VARIABLE)
+    return subprocess.Popen(command, env={name: value for name, value in os.environ.items() if name not in mounting})
+
+
+def _serve(config: ChildConfig, argv: Sequence[str]) -> None:
     from sglang.launch_server import run_server
     from sglang.srt.server_args import prepare_server_args
     from sglang.srt.utils import kill_process_tree
 
-    _mount()
-    server_args = prepare_server_args(list(config.sglang_argv))
+    server_args = prepare_server_args(list(argv))
     key = None if config.api_key_path is None else _Secret(Path(config.api_key_path).read_text().strip())
     guard(server_args, key)
     _open_websockets()
@@ -65,31 +89,25 @@ def _serve(config: ChildConfig) -> None:
         kill_process_tree(os.getpid(), include_parent=False)
 
 
-def _mount() -> None:
-    """By SGLang's plugins where it has them, and else by our patch, which has done it when the server was imported."""
+def _mount() -> str | None:
+    """What keeps SGLang from holding the endpoint, if anything does.
+
+    It is mounted by SGLang's plugins where it has them, and else by our patch, when SGLang's server is imported.
+    """
     missing = missing_surfaces()
     if missing:
-        raise UserError(
-            f"SGLang {version('sglang')} cannot hold the Responses endpoint: it lacks {', '.join(missing)}",
-            hint="Start this SGLang by itself, and `sgcx gateway --upstream URL` in front of it",
-        )
+        return f"SGLang {version('sglang')} cannot hold the Responses endpoint: it lacks {', '.join(missing)}"
     with contextlib.suppress(ImportError):
         from sglang.srt.plugins import load_plugins
 
         load_plugins()
-    _check_mounted()
-
-
-def _check_mounted() -> None:
     from sgcx.server.mount import router
 
     ours, *_ = router.routes
     first = next((route for route in routes() if getattr(route, "path", None) == getattr(ours, "path", None)), None)
     if first != ours:
-        raise UserError(
-            "The Responses endpoint is not mounted: this SGLang has neither plugins nor the mount-point patch",
-            hint="`sgcx up` starts one that has",
-        )
+        return f"SGLang {version('sglang')} has neither plugins nor sgcx's mount point"
+    return None
 
 
 def _open_websockets() -> None:
@@ -139,6 +157,9 @@ def guard(server_args: GuardedArgs, api_key: str | None) -> None:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]))
+        if sys.argv[2:]:
+            serve_behind(Path(sys.argv[1]), sys.argv[2])
+        else:
+            sys.exit(main(Path(sys.argv[1])))
     except SgcxError as error:
         sys.exit(f"sgcx: {error.message}\n{error.hint or ''}")

@@ -1,0 +1,61 @@
+"""For an SGLang that cannot hold the endpoint in its process: the endpoint before it, where clients expect it.
+
+SGLang serves chat completions on a port of this machine's own. The gateway asks it, and has the address, the key and
+the place in the log that SGLang would have had; its `/v1/chat/completions` is then for the gateway alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sgcx.engines.chat import ChatEngine
+from sgcx.engines.chat_request import Upstream
+from sgcx.http.gateway import build_app, serve
+from sgcx.server.child_config import ChildConfig
+from sgcx.server.mount_endpoint import build_endpoint
+from sgcx.server.ports import free_port
+
+_LOOPBACK = "127.0.0.1"
+_STOP_S = 20.0
+
+
+def serve_before(config: ChildConfig, start: Callable[[int], subprocess.Popen[bytes]]) -> int:
+    """Serves until it is told to stop, or SGLang ends. `start` takes SGLang's port. Returns an exit code."""
+    host, port = _option(config.sglang_argv, "--host"), int(_option(config.sglang_argv, "--port"))
+    inner_port = free_port(_LOOPBACK)
+    sglang = start(inner_port)
+    threading.Thread(target=_stop_with, args=(sglang,), daemon=True).start()
+    key = None if config.api_key_path is None else Path(config.api_key_path).read_text().strip()
+    upstream = Upstream(
+        url=f"http://{_LOOPBACK}:{inner_port}/v1", model=config.served_model_name, verbatim_arguments=True
+    )
+    engine = ChatEngine(upstream, api_key=key)
+    try:
+        app = build_app(build_endpoint(config, lambda _: engine), engine, api_key=key, host=host)
+        serve(app, host=host, port=port, on_ready=lambda: None)
+        return sglang.poll() or 0
+    finally:
+        _end(sglang)
+
+
+def _option(argv: Sequence[str], name: str) -> str:
+    return argv[argv.index(name) + 1]
+
+
+def _stop_with(sglang: subprocess.Popen[bytes]) -> None:
+    sglang.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end(sglang: subprocess.Popen[bytes]) -> None:
+    """Its workers too: they share the server's marker, by which `sgcx down` finds those that outlive it."""
+    sglang.terminate()
+    try:
+        sglang.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        sglang.kill()
