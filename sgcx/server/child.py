@@ -43,8 +43,8 @@ class _Secret(str):
         return "'***'"
 
 
-def main(config_path: Path) -> int:
-    """Serves until it is told to stop. Returns an exit code."""
+def main(config_path: Path) -> None:
+    """Serves until it is told to stop."""
     server_dir = config_path.parent
     announce_child(server_dir)
     LogRotator(server_dir / LOG_FILE).start()
@@ -54,11 +54,11 @@ def main(config_path: Path) -> int:
     obstacle = _mount()
     if obstacle is None:
         _serve(config, config.sglang_argv)
-        return 0
+        return
     sys.stderr.write(f"sgcx: {obstacle}. The gateway serves it, in front of SGLang\n")
     from sgcx.server.mount_gateway import serve_before
 
-    return serve_before(config, partial(_start_behind, config_path))
+    serve_before(config, partial(_start_behind, config_path))
 
 
 def serve_behind(config_path: Path, port: str) -> None:
@@ -160,6 +160,6 @@ if __name__ == "__main__":
         if sys.argv[2:]:
             serve_behind(Path(sys.argv[1]), sys.argv[2])
         else:
-            sys.exit(main(Path(sys.argv[1])))
+            main(Path(sys.argv[1]))
     except SgcxError as error:
         sys.exit(f"sgcx: {error.message}\n{error.hint or ''}")

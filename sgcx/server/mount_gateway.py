@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,11 +25,13 @@ _LOOPBACK = "127.0.0.1"
 _STOP_S = 20.0
 
 
-def serve_before(config: ChildConfig, start: Callable[[int], subprocess.Popen[bytes]]) -> int:
-    """Serves until it is told to stop, or SGLang ends. `start` takes SGLang's port. Returns an exit code."""
+def serve_before(config: ChildConfig, start: Callable[[int], subprocess.Popen[bytes]]) -> None:
+    """Serves until it is told to stop, or SGLang ends, whose exit code it then has. `start` takes SGLang's port."""
     host, port = _option(config.sglang_argv, "--host"), int(_option(config.sglang_argv, "--port"))
     inner_port = free_port(_LOOPBACK)
     sglang = start(inner_port)
+    # The HTTP server finishes its answers first, and then lets the signal through.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(sglang.poll() or 0))
     threading.Thread(target=_stop_with, args=(sglang,), daemon=True).start()
     key = None if config.api_key_path is None else Path(config.api_key_path).read_text().strip()
     upstream = Upstream(
@@ -38,7 +41,6 @@ def serve_before(config: ChildConfig, start: Callable[[int], subprocess.Popen[by
     try:
         app = build_app(build_endpoint(config, lambda _: engine), engine, api_key=key, host=host)
         serve(app, host=host, port=port, on_ready=lambda: None)
-        return sglang.poll() or 0
     finally:
         _end(sglang)
 
