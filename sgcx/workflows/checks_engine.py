@@ -31,9 +31,9 @@ def check_engine(state: EngineState) -> Check:
 
 
 def check_patches(label: str, statuses: Sequence[PatchStatus]) -> Iterator[Check]:
-    """Does `sgcx up` find the files that the patches were made for?"""
+    """Does `sgcx up` find the files that the patches were made for? Of a release without patches nothing is said."""
     conflicts = [status for status in statuses if status.state == "conflict"]
-    if not conflicts:
+    if statuses and not conflicts:
         yield Check(ENGINE, "patches", Status.OK, f"the {len(statuses)} patches fit {label}")
     for status in conflicts:
         found = f"{label} has another file: {status.reason}"

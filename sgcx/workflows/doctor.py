@@ -20,6 +20,7 @@ from sgcx.environments.environment import EngineDirectory, EngineState, EngineSt
 from sgcx.hardware.detect import detect_hardware
 from sgcx.hardware.file_systems import nearest_existing
 from sgcx.paths import Paths, weights_directory
+from sgcx.planning.driver import SGLANG_VERSION
 from sgcx.planning.profile import Profile
 from sgcx.planning.snapshot import HardwareSnapshot
 from sgcx.profiles import list_profiles
@@ -163,8 +164,10 @@ class _Doctor:
         yield checks_models.check_hub_token(self.environ, Path.home())
 
     def _engines(self) -> Iterator[Check]:
+        """The usual release's, and what else somebody has installed."""
         for state in list_engines(self.paths):
-            yield checks_engine.check_engine(state)
+            if state.spec.sglang_version == SGLANG_VERSION or state.status is not EngineStatus.ABSENT:
+                yield checks_engine.check_engine(state)
 
     def _imports(self) -> Iterator[Check]:
         for state in self._ready_engines():
