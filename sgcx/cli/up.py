@@ -64,12 +64,10 @@ def up(
     json: Json = False,
 ) -> None:
     """Plan, install what is missing, start the server and wait until it answers."""
-    from sgcx.errors import UserError
     from sgcx.paths import Paths
     from sgcx.workflows.launch_command import UpOptions
 
-    if hardware is not None and not dry_run:
-        raise UserError("--hardware plans for another machine", hint="Add --dry-run")
+    _require_dry_run(hardware, dry_run=dry_run)
     paths = Paths.from_environment()
     wishes = read_wishes(
         context=context,
@@ -100,6 +98,13 @@ def up(
         _stay(bring_up, paths, restart=restart, as_json=json)
     else:
         _show(bring_up(), as_json=json)
+
+
+def _require_dry_run(hardware: Path | None, *, dry_run: bool) -> None:
+    from sgcx.errors import UserError
+
+    if hardware is not None and not dry_run:
+        raise UserError("--hardware plans for another machine", hint="Add --dry-run")
 
 
 def _show_dry_run(
@@ -173,96 +178,3 @@ def _warn_of_no_key(options: UpOptions) -> None:
         render.warn(f"without a key, everybody who reaches {where} can use this server")
 
 
-def _show(result: UpResult, *, as_json: bool) -> None:
-    from sgcx.cli import render
-
-    record = result.record
-    if as_json:
-        render.print_json(
-            {
-                "name": record.name,
-                "base_url": record.base_url,
-                "model": record.served_model_name,
-                "api_key_file": str(result.api_key_path) if result.api_key_path else None,
-                "context_length": record.context_length,
-                "already_running": result.already_running,
-                "ignored_options": list(result.ignored_options),
-                "scripted": result.scripted,
-                "pid": record.pid,
-                "log": record.log_path,
-                "prediction": result.difference.to_json() if result.difference else None,
-                "stage_seconds": {stage: round(seconds, 1) for stage, seconds in result.stage_seconds},
-            }
-        )
-        return
-    if result.already_running:
-        render.note(f"{record.name} is running already")
-    if result.ignored_options:
-        options, verb = " and ".join(result.ignored_options), "need" if len(result.ignored_options) > 1 else "needs"
-        render.warn(f"it was started otherwise: {options} {verb} `sgcx down {record.name}` first")
-    render.print_pairs(
-        [
-            ("Endpoint", record.base_url),
-            ("Model", record.served_model_name),
-            ("Key", f"in {result.api_key_path}" if result.api_key_path else "none is asked for"),
-            *_truth(result.difference),
-            ("Next", "sgcx codex-config, then sgcx codex"),
-        ]
-    )
-    if result.scripted:
-        render.note("The rehearsal model is scripted: it is no language model and knows only a few tasks")
-
-
-def _truth(difference: Difference | None) -> list[tuple[str, str]]:
-    """What the plan promised, as SGLang has it now."""
-    from sgcx.cli.render import gib
-
-    if difference is None:
-        return []
-    predicted, observed = difference.prediction, difference.observation
-    lines: list[tuple[str, str]] = []
-    if observed.max_total_num_tokens is not None:
-        tokens = f"{observed.max_total_num_tokens:,} tokens, planned {predicted.max_total_num_tokens:,}"
-        lines.append(("Cache", tokens))
-    if observed.weights_bytes is not None:
-        weights = f"{gib(observed.weights_bytes)} on each GPU, planned {gib(predicted.weights_bytes)}"
-        lines.append(("Weights", weights))
-    return lines
-
-
-def _stay(bring_up: Callable[[], UpResult], paths: Paths, *, restart: bool, as_json: bool) -> None:
-    """Until Ctrl-C or SIGTERM, which stop the server at whatever stage it is, or until it ends by itself."""
-    import signal
-
-    from sgcx.cli.logs import show_log
-    from sgcx.errors import LaunchFailed
-    from sgcx.server.supervisor import Dead, liveness
-    from sgcx.workflows.down import down_record
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    result = bring_up()
-    record = result.record
-    try:
-        _show(result, as_json=as_json)
-        if restart:
-            _watch(record, paths)
-            return
-        show_log(Path(record.log_path), follow=True, lines=0, until=lambda: isinstance(liveness(record), Dead))
-    except KeyboardInterrupt:
-        down_record(paths, record)
-        return
-    raise LaunchFailed(f"The server {record.name!r} ended by itself", hint="`sgcx status` says why")
-
-
-def _watch(record: ServerRecord, paths: Paths) -> None:
-    """Shows the log meanwhile, from one start to the next."""
-    import threading
-
-    from sgcx.cli import render
-    from sgcx.cli.logs import show_log
-    from sgcx.workflows.supervision import supervise
-
-    log = Path(record.log_path)
-    threading.Thread(target=lambda: show_log(log, follow=True, lines=0), daemon=True).start()
-    supervise(record.name, paths, on_event=lambda _: None, on_note=render.note)

@@ -6,9 +6,12 @@ others belong to speculation, which a CPU engine does not do.
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from .absent import absent
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __version__ = "0.0.0+cpu"
 
