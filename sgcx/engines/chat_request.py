@@ -29,9 +29,8 @@ class RawText:
 class Upstream:
     """`url` ends in `/v1`, `model` is the upstream's own name for it.
 
-    `verbatim_arguments`: SGLang decodes the arguments of past calls, and its templates print them anew. Encoded
-    once more they come out as they were: the prefix cache holds them, and a call whose JSON the model got wrong
-    is no 400. Other engines take the plain string.
+    `verbatim_arguments`: the upstream decodes any arguments (`sglang_arguments.py`). Encoded once more they come out
+    as they were: the prefix cache holds them, and a call whose JSON the model got wrong is no 400.
 
     `tokenize_url`: where the upstream renders and counts a chat without serving it, as vLLM's `/tokenize` does.
     """

@@ -209,11 +209,7 @@ def _chat_request(request: EngineRequest) -> object:
 
 
 def _verbatim_arguments(message: JsonObject) -> JsonObject:
-    """SGLang decodes the arguments of past calls and templates print them anew, with other white space.
-
-    Arguments encoded once more come out of that decoding as the string they were: replayed to the last
-    character, and never a 400 for a call whose JSON the model got wrong.
-    """
+    """Replayed to the last character (`sglang_arguments.py`), and never a 400 for JSON that the model got wrong."""
     calls = message.get("tool_calls")
     if not isinstance(calls, list):
         return message

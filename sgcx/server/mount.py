@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.routing import Router
 
 from sgcx.engines.sglang import SglangEngine
+from sgcx.engines.sglang_arguments import decode_any_arguments
 from sgcx.http.router import create_router
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import Engine
@@ -25,6 +26,7 @@ def _engine(dialect: Dialect, connection: HTTPConnection) -> Engine:
 
 
 def _build() -> Router:
+    decode_any_arguments()
     config = load_child_config(Path(os.environ[CONFIG_VARIABLE]))
     return create_router(build_endpoint(config, partial(_engine, DIALECTS[config.dialect])))
 

@@ -12,10 +12,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from sgcx.engines.chat import ChatEngine
 from sgcx.engines.chat_request import Upstream
+from sgcx.engines.sglang_arguments import decodes_any_arguments
 from sgcx.http.gateway import build_app, serve
 from sgcx.server.child_config import ChildConfig
 from sgcx.server.mount_endpoint import build_endpoint
@@ -35,7 +37,9 @@ def serve_before(config: ChildConfig, start: Callable[[int], subprocess.Popen[by
     threading.Thread(target=_stop_with, args=(sglang,), daemon=True).start()
     key = None if config.api_key_path is None else Path(config.api_key_path).read_text().strip()
     upstream = Upstream(
-        url=f"http://{_LOOPBACK}:{inner_port}/v1", model=config.served_model_name, verbatim_arguments=True
+        url=f"http://{_LOOPBACK}:{inner_port}/v1",
+        model=config.served_model_name,
+        verbatim_arguments=decodes_any_arguments(version("sglang")),
     )
     engine = ChatEngine(upstream, api_key=key)
     try:

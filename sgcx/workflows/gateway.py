@@ -17,6 +17,7 @@ from sgcx.dialects.deepseek_r1 import DeepSeekR1
 from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.engines.chat import ChatEngine
 from sgcx.engines.chat_request import RawText, Upstream
+from sgcx.engines.sglang_arguments import decodes_any_arguments
 from sgcx.http.endpoint import Endpoint
 from sgcx.http.gateway import build_app, serve
 from sgcx.paths import Paths
@@ -110,7 +111,7 @@ def _app(
     upstream = Upstream(
         url=found.url,
         model=found.model,
-        verbatim_arguments=found.owner in ("sglang", "sgcx"),
+        verbatim_arguments=decodes_any_arguments(found.sglang_version),
         raw=RawText(dialect, options.reasoning_opened) if options.raw else None,
         tokenize_url=f"{found.url.removesuffix('/v1')}/tokenize" if found.owner == "vllm" else None,
     )

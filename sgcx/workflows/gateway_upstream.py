@@ -13,16 +13,21 @@ from sgcx.errors import UserError
 
 _TIMEOUT_S = 15.0
 _CHAT_PATH = "/chat/completions"
+_SGLANG = ("sglang", "sgcx")
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamModel:
-    """`owner` is who the upstream says it is (`sglang`, `vllm`, …), empty where it was not asked."""
+    """`owner` is who the upstream says it is (`sglang`, `vllm`, …), empty where it was not asked.
+
+    `sglang_version`: empty for others, and where it is not said.
+    """
 
     url: str
     model: str
     context_length: int
     owner: str
+    sglang_version: str = ""
 
 
 def normalize_url(text: str, *, option: str, key_option: str) -> str:
@@ -57,13 +62,32 @@ def discover(url: str, api_key: str | None, *, model: str | None, context_length
             f"{url} does not say how long the context of {entry['id']!r} is",
             hint="Give the number of tokens that the engine was started with: --context N",
         )
-    return UpstreamModel(url, str(entry["id"]), length, owner=str(entry.get("owned_by", "")))
+    owner = str(entry.get("owned_by", ""))
+    sglang_version = _sglang_version(url, api_key) if owner in _SGLANG else ""
+    return UpstreamModel(url, str(entry["id"]), length, owner, sglang_version)
+
+
+def _sglang_version(url: str, api_key: str | None) -> str:
+    try:
+        answer = _get(f"{url.removesuffix('/v1')}/server_info", api_key)
+        document: object = answer.raise_for_status().json()
+    except (httpx.HTTPError, ValueError):
+        return ""
+    match document:
+        case {"version": str(version)}:
+            return version
+        case _:
+            return ""
+
+
+def _get(url: str, api_key: str | None) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    return httpx.get(url, headers=headers, timeout=_TIMEOUT_S, trust_env=not is_loopback(url))
 
 
 def _read_models(url: str, api_key: str | None) -> list[Mapping[str, object]]:
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     try:
-        answer = httpx.get(f"{url}/models", headers=headers, timeout=_TIMEOUT_S, trust_env=not is_loopback(url))
+        answer = _get(f"{url}/models", api_key)
     except httpx.HTTPError as error:
         raise UserError(
             f"The upstream engine at {url} does not answer: {error or type(error).__name__}",

@@ -45,11 +45,10 @@ def main() -> None:
     parser.add_argument("--codex", nargs="+", default=["0.169.0"])
     parser.add_argument("--endpoint", nargs="+", default=["in process", "gateway"])
     options = parser.parse_args()
-    cells = read_results()
     for sglang, codex, endpoint in Asked(tuple(options.sglang), tuple(options.codex), tuple(options.endpoint)):
         cell = run(sglang, codex, endpoint)
         print(json.dumps(asdict(cell), indent=1), flush=True)
-        cells = [each for each in cells if each.key != cell.key] + [cell]
+        cells = [each for each in read_results() if each.key != cell.key] + [cell]
         RESULTS.write_text(json.dumps([asdict(each) for each in sorted(cells, key=lambda each: each.key)], indent=1))
         write_page(PAGE, cells)
 
