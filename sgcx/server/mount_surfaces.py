@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import dis
 import inspect
+import logging
 import os
 import pkgutil
 from collections.abc import Iterable, Iterator
 from types import CodeType
+
+logger = logging.getLogger(__name__)
 
 _SERVER = "sglang.srt.entrypoints.http_server"
 _CHAT = "sglang.srt.entrypoints.openai.serving_chat:OpenAIServingChat"
@@ -81,7 +84,8 @@ def routes() -> list[object]:
 def _found(name: str) -> object:
     try:
         return pkgutil.resolve_name(name)
-    except Exception:  # whatever an unknown release does while it is imported
+    except Exception as error:  # whatever an unknown release does while it is imported
+        logger.warning("%s is not found: %r", name, error)
         return None
 
 
