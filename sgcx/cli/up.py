@@ -28,6 +28,13 @@ ProfileToServe = Annotated[
 Restart = Annotated[
     bool, typer.Option("--restart", help="Start it again when it ends by itself: at most 5 times in a row.")
 ]
+Port = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Port to listen on: 30000 unless given, 0 takes a free one.")
+]
+WithoutPatch = Annotated[
+    list[str] | None, typer.Option("--without-patch", metavar="PATCH", help="Leave out a patch: `sgcx patch list`.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show plan, arguments and environment; start nothing.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -45,29 +52,25 @@ def up(
     host_cache: HostCache = None,
     sglang: Sglang = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless given.")] = None,
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port to listen on: 30000 unless given, 0 takes a free one.")
-    ] = None,
+    port: Port = None,
     no_auth: Annotated[bool, typer.Option("--no-auth", help="Serve without an API key.")] = False,
     script: Annotated[Path | None, typer.Option(help="Rules of your own for the rehearsal.")] = None,
-    without_patch: Annotated[
-        list[str] | None, typer.Option("--without-patch", metavar="PATCH", help="Leave out a patch: `sgcx patch list`.")
-    ] = None,
+    without_patch: WithoutPatch = None,
     deadline: Annotated[float, typer.Option(min=1, help="Seconds until it must be ready.")] = 3600,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay, show the log, stop it on Ctrl-C.")] = False,
     restart: Restart = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show plan, arguments and environment; start nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     hardware: Hardware = None,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Plan, install what is missing, start the server and wait until it answers."""
+    from sgcx.errors import UserError
     from sgcx.paths import Paths
     from sgcx.workflows.launch_command import UpOptions
 
-    _require_dry_run(hardware, dry_run=dry_run)
+    if hardware is not None and not dry_run:
+        raise UserError("--hardware plans for another machine", hint="Add --dry-run")
     paths = Paths.from_environment()
     wishes = read_wishes(
         context=context,
@@ -98,13 +101,6 @@ def up(
         _stay(bring_up, paths, restart=restart, as_json=json)
     else:
         _show(bring_up(), as_json=json)
-
-
-def _require_dry_run(hardware: Path | None, *, dry_run: bool) -> None:
-    from sgcx.errors import UserError
-
-    if hardware is not None and not dry_run:
-        raise UserError("--hardware plans for another machine", hint="Add --dry-run")
 
 
 def _show_dry_run(
@@ -178,3 +174,96 @@ def _warn_of_no_key(options: UpOptions) -> None:
         render.warn(f"without a key, everybody who reaches {where} can use this server")
 
 
+def _show(result: UpResult, *, as_json: bool) -> None:
+    from sgcx.cli import render
+
+    record = result.record
+    if as_json:
+        render.print_json(
+            {
+                "name": record.name,
+                "base_url": record.base_url,
+                "model": record.served_model_name,
+                "api_key_file": str(result.api_key_path) if result.api_key_path else None,
+                "context_length": record.context_length,
+                "already_running": result.already_running,
+                "ignored_options": list(result.ignored_options),
+                "scripted": result.scripted,
+                "pid": record.pid,
+                "log": record.log_path,
+                "prediction": result.difference.to_json() if result.difference else None,
+                "stage_seconds": {stage: round(seconds, 1) for stage, seconds in result.stage_seconds},
+            }
+        )
+        return
+    if result.already_running:
+        render.note(f"{record.name} is running already")
+    if result.ignored_options:
+        options, verb = " and ".join(result.ignored_options), "need" if len(result.ignored_options) > 1 else "needs"
+        render.warn(f"it was started otherwise: {options} {verb} `sgcx down {record.name}` first")
+    render.print_pairs(
+        [
+            ("Endpoint", record.base_url),
+            ("Model", record.served_model_name),
+            ("Key", f"in {result.api_key_path}" if result.api_key_path else "none is asked for"),
+            *_truth(result.difference),
+            ("Next", "sgcx codex-config, then sgcx codex"),
+        ]
+    )
+    if result.scripted:
+        render.note("The rehearsal model is scripted: it is no language model and knows only a few tasks")
+
+
+def _truth(difference: Difference | None) -> list[tuple[str, str]]:
+    """What the plan promised, as SGLang has it now."""
+    from sgcx.cli.render import gib
+
+    if difference is None:
+        return []
+    predicted, observed = difference.prediction, difference.observation
+    lines: list[tuple[str, str]] = []
+    if observed.max_total_num_tokens is not None:
+        tokens = f"{observed.max_total_num_tokens:,} tokens, planned {predicted.max_total_num_tokens:,}"
+        lines.append(("Cache", tokens))
+    if observed.weights_bytes is not None:
+        weights = f"{gib(observed.weights_bytes)} on each GPU, planned {gib(predicted.weights_bytes)}"
+        lines.append(("Weights", weights))
+    return lines
+
+
+def _stay(bring_up: Callable[[], UpResult], paths: Paths, *, restart: bool, as_json: bool) -> None:
+    """Until Ctrl-C or SIGTERM, which stop the server at whatever stage it is, or until it ends by itself."""
+    import signal
+
+    from sgcx.cli.logs import show_log
+    from sgcx.errors import LaunchFailed
+    from sgcx.server.supervisor import Dead, liveness
+    from sgcx.workflows.down import down_record
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    result = bring_up()
+    record = result.record
+    try:
+        _show(result, as_json=as_json)
+        if restart:
+            _watch(record, paths)
+            return
+        show_log(Path(record.log_path), follow=True, lines=0, until=lambda: isinstance(liveness(record), Dead))
+    except KeyboardInterrupt:
+        down_record(paths, record)
+        return
+    raise LaunchFailed(f"The server {record.name!r} ended by itself", hint="`sgcx status` says why")
+
+
+def _watch(record: ServerRecord, paths: Paths) -> None:
+    """Shows the log meanwhile, from one start to the next."""
+    import threading
+
+    from sgcx.cli import render
+    from sgcx.cli.logs import show_log
+    from sgcx.workflows.supervision import supervise
+
+    log = Path(record.log_path)
+    threading.Thread(target=lambda: show_log(log, follow=True, lines=0), daemon=True).start()
+    supervise(record.name, paths, on_event=lambda _: None, on_note=render.note)

@@ -8,9 +8,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from sgcx.server.overlay import RUNNING_SGCX, engine_environment, write_overlay
 
 from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig
-from sgcx.server.overlay import RUNNING_SGCX, engine_environment, write_overlay
 
 pytestmark = pytest.mark.engine
 
