@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from sgcx.paths import Paths
-    from sgcx.workflows.checks import Check, Status
+    from sgcx.workflows.checks.check import Check, Status
     from sgcx.workflows.doctor import Report
 
 
@@ -115,7 +115,7 @@ def _line(check: Check, width: int) -> Text:
 
 
 def _mark(status: Status) -> tuple[str, str]:
-    from sgcx.workflows.checks import Status
+    from sgcx.workflows.checks.check import Status
 
     match status:
         case Status.OK:
@@ -129,7 +129,7 @@ def _mark(status: Status) -> tuple[str, str]:
 
 
 def _counts(report: Report) -> str:
-    from sgcx.workflows.checks import Status
+    from sgcx.workflows.checks.check import Status
 
     warnings = "warning" if report.count(Status.WARN) == 1 else "warnings"
     names = {Status.OK: "ok", Status.WARN: warnings, Status.FAIL: "failed", Status.SKIP: "skipped"}
@@ -139,7 +139,7 @@ def _counts(report: Report) -> str:
 def _document(report: Report) -> dict[str, object]:
     import dataclasses
 
-    from sgcx.workflows.checks import Status
+    from sgcx.workflows.checks.check import Status
 
     return {
         "failed": report.failed(),

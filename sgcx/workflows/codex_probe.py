@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sgcx.workflows.checks import Status
+from sgcx.workflows.checks.check import Status
 from sgcx.workflows.responses_client import Answer, Item, ResponsesClient
 
 _INSTRUCTIONS = (

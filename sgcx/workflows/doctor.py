@@ -25,22 +25,20 @@ from sgcx.planning.profile import Profile
 from sgcx.planning.snapshot import HardwareSnapshot
 from sgcx.profiles import list_profiles
 from sgcx.server.ports import check_port
-from sgcx.workflows import (
-    checks_codex,
-    checks_engine,
-    checks_gpu,
-    checks_health,
-    checks_links,
-    checks_models,
-    checks_python,
-    checks_resources,
-    checks_servers,
-    checks_system,
-)
-from sgcx.workflows.checks import Check, Status, guarded
-from sgcx.workflows.checks_models import HubAnswer, ask_hub
-from sgcx.workflows.checks_servers import ServerFacts, gather_servers, is_healthy
-from sgcx.workflows.checks_system import BuildTools
+from sgcx.workflows.checks import codex as codex_checks
+from sgcx.workflows.checks import engine as engine_checks
+from sgcx.workflows.checks import gpu as gpu_checks
+from sgcx.workflows.checks import health as health_checks
+from sgcx.workflows.checks import links as links_checks
+from sgcx.workflows.checks import models as models_checks
+from sgcx.workflows.checks import python as python_checks
+from sgcx.workflows.checks import resources as resources_checks
+from sgcx.workflows.checks import servers as servers_checks
+from sgcx.workflows.checks import system as system_checks
+from sgcx.workflows.checks.check import Check, Status, guarded
+from sgcx.workflows.checks.models import HubAnswer, ask_hub
+from sgcx.workflows.checks.servers import ServerFacts, gather_servers, is_healthy
+from sgcx.workflows.checks.system import BuildTools
 from sgcx.workflows.engines import list_engines
 from sgcx.workflows.patches import engine_patches
 
@@ -74,28 +72,28 @@ class _Doctor:
 
     def checks(self) -> Iterator[Check]:
         for group, title, run in (
-            (checks_python.PYTHON, "version", self._python),
-            (checks_system.SYSTEM, "platform", self._system),
-            (checks_system.SYSTEM, "clock", self._clock),
-            (checks_gpu.GPU, "driver", self._driver),
-            (checks_gpu.GPU, "GPUs", self._gpus),
-            (checks_health.HEALTH, "GPUs", self._health),
-            (checks_links.LINKS, "GPUs", self._links),
-            (checks_resources.RESOURCES, "disk", self._data_disk),
-            (checks_resources.RESOURCES, "weights", self._weights_disk),
-            (checks_resources.RESOURCES, "memory", self._memory),
-            (checks_resources.RESOURCES, "port", self._port),
-            (checks_models.MODELS, "fit", self._models),
-            (checks_models.MODELS, "hub", self._hub),
-            (checks_engine.ENGINE, "engines", self._engines),
-            (checks_engine.ENGINE, "imports", self._imports),
-            (checks_engine.ENGINE, "patches", self._patches),
-            (checks_servers.SERVERS, "API key", self._api_key),
-            (checks_servers.SERVERS, "records", self._servers),
-            (checks_servers.PROBE, "answers", self._endpoints),
-            (checks_codex.CODEX, "installed", self._codex),
-            (checks_codex.CODEX, "config", self._config),
-            (checks_codex.CODEX, "proxy", self._proxy),
+            (python_checks.PYTHON, "version", self._python),
+            (system_checks.SYSTEM, "platform", self._system),
+            (system_checks.SYSTEM, "clock", self._clock),
+            (gpu_checks.GPU, "driver", self._driver),
+            (gpu_checks.GPU, "GPUs", self._gpus),
+            (health_checks.HEALTH, "GPUs", self._health),
+            (links_checks.LINKS, "GPUs", self._links),
+            (resources_checks.RESOURCES, "disk", self._data_disk),
+            (resources_checks.RESOURCES, "weights", self._weights_disk),
+            (resources_checks.RESOURCES, "memory", self._memory),
+            (resources_checks.RESOURCES, "port", self._port),
+            (models_checks.MODELS, "fit", self._models),
+            (models_checks.MODELS, "hub", self._hub),
+            (engine_checks.ENGINE, "engines", self._engines),
+            (engine_checks.ENGINE, "imports", self._imports),
+            (engine_checks.ENGINE, "patches", self._patches),
+            (servers_checks.SERVERS, "API key", self._api_key),
+            (servers_checks.SERVERS, "records", self._servers),
+            (servers_checks.PROBE, "answers", self._endpoints),
+            (codex_checks.CODEX, "installed", self._codex),
+            (codex_checks.CODEX, "config", self._config),
+            (codex_checks.CODEX, "proxy", self._proxy),
         ):
             yield from guarded(group, title, run)
 
@@ -103,113 +101,113 @@ class _Doctor:
         has_ensurepip = importlib.util.find_spec("ensurepip") is not None
         version = (sys.version_info.major, sys.version_info.minor, sys.version_info.micro)
         engine = self._needed_engine()
-        yield from checks_python.check_python(version, has_ensurepip=has_ensurepip, engines=(engine,))
+        yield from python_checks.check_python(version, has_ensurepip=has_ensurepip, engines=(engine,))
 
     def _system(self) -> Iterator[Check]:
-        yield from checks_system.check_platform(self._hardware)
-        yield checks_system.check_numa_library(ctypes.util.find_library("numa"), has_gpus=self._has_gpus)
-        yield checks_system.check_build_tools(_build_tools(self.environ), has_gpus=self._has_gpus)
+        yield from system_checks.check_platform(self._hardware)
+        yield system_checks.check_numa_library(ctypes.util.find_library("numa"), has_gpus=self._has_gpus)
+        yield system_checks.check_build_tools(_build_tools(self.environ), has_gpus=self._has_gpus)
         folders = {Path.home() / name: _is_writable(Path.home() / name) for name in _KERNEL_CACHES}
-        yield from checks_system.check_kernel_caches(folders, has_gpus=self._has_gpus)
+        yield from system_checks.check_kernel_caches(folders, has_gpus=self._has_gpus)
 
     def _clock(self) -> Iterator[Check]:
-        yield checks_system.check_clock(self._hub_answer.skew_s if self._hub_answer else None)
+        yield system_checks.check_clock(self._hub_answer.skew_s if self._hub_answer else None)
 
     def _driver(self) -> Iterator[Check]:
-        yield checks_gpu.check_driver(self._hardware)
+        yield gpu_checks.check_driver(self._hardware)
 
     def _gpus(self) -> Iterator[Check]:
         ours = frozenset(index for each in self._running if each.record for index in each.record.gpu_indices)
-        yield from checks_gpu.check_gpus(self._hardware, ours)
-        yield from checks_gpu.check_kinds(self._hardware)
-        yield from checks_gpu.check_modes(self._hardware)
-        yield from checks_gpu.check_fabric(self._hardware)
+        yield from gpu_checks.check_gpus(self._hardware, ours)
+        yield from gpu_checks.check_kinds(self._hardware)
+        yield from gpu_checks.check_modes(self._hardware)
+        yield from gpu_checks.check_fabric(self._hardware)
 
     def _health(self) -> Iterator[Check]:
-        yield from checks_health.check_health(self._hardware)
+        yield from health_checks.check_health(self._hardware)
 
     def _links(self) -> Iterator[Check]:
-        yield from checks_links.check_links(self._hardware)
+        yield from links_checks.check_links(self._hardware)
         interfaces = psutil.net_if_stats()
-        yield from checks_links.check_variables(self.environ, interfaces, has_gpus=self._has_gpus)
+        yield from links_checks.check_variables(self.environ, interfaces, has_gpus=self._has_gpus)
 
     def _data_disk(self) -> Iterator[Check]:
         free_bytes = self._hardware.disk_free_bytes
-        yield checks_resources.check_data_disk(self.paths.data, free_bytes, self._needed_engine())
-        yield from checks_resources.check_file_systems(self._hardware)
+        yield resources_checks.check_data_disk(self.paths.data, free_bytes, self._needed_engine())
+        yield from resources_checks.check_file_systems(self._hardware)
 
     def _weights_disk(self) -> Iterator[Check]:
         path = weights_directory(self.environ)
         has_gpus = self._has_gpus
-        yield checks_resources.check_weights_disk(path, _free_bytes(path), self._profiles, has_gpus=has_gpus)
+        yield resources_checks.check_weights_disk(path, _free_bytes(path), self._profiles, has_gpus=has_gpus)
 
     def _memory(self) -> Iterator[Check]:
-        yield checks_resources.check_memory(self._hardware, server_runs=bool(self._running))
-        yield checks_resources.check_shared_memory(self._hardware)
-        yield from checks_resources.check_limits(self._hardware)
+        yield resources_checks.check_memory(self._hardware, server_runs=bool(self._running))
+        yield resources_checks.check_shared_memory(self._hardware)
+        yield from resources_checks.check_limits(self._hardware)
 
     def _port(self) -> Iterator[Check]:
         ours = (each.name for each in self._running if each.record and each.record.port == DEFAULT_PORT)
         owner = check_port(DEFAULT_HOST, DEFAULT_PORT)
-        yield checks_resources.check_default_port(DEFAULT_PORT, owner, next(ours, None))
+        yield resources_checks.check_default_port(DEFAULT_PORT, owner, next(ours, None))
 
     def _models(self) -> Iterator[Check]:
-        yield checks_models.check_fitting(self._hardware, self._profiles)
-        yield from checks_models.check_revisions(self._profiles, has_gpus=self._has_gpus)
+        yield models_checks.check_fitting(self._hardware, self._profiles)
+        yield from models_checks.check_revisions(self._profiles, has_gpus=self._has_gpus)
 
     def _hub(self) -> Iterator[Check]:
-        yield checks_models.check_hub(self._hub_answer, has_gpus=self._has_gpus)
+        yield models_checks.check_hub(self._hub_answer, has_gpus=self._has_gpus)
         versions = _version("huggingface_hub"), _version("hf_xet")
-        yield checks_models.check_hub_client(*versions, has_gpus=self._has_gpus)
-        yield checks_models.check_hub_token(self.environ, Path.home())
+        yield models_checks.check_hub_client(*versions, has_gpus=self._has_gpus)
+        yield models_checks.check_hub_token(self.environ, Path.home())
 
     def _engines(self) -> Iterator[Check]:
         """The usual release's, and what else somebody has installed."""
         for state in list_engines(self.paths):
             if state.spec.sglang_version == SGLANG_VERSION or state.status is not EngineStatus.ABSENT:
-                yield checks_engine.check_engine(state)
+                yield engine_checks.check_engine(state)
 
     def _imports(self) -> Iterator[Check]:
         for state in self._ready_engines():
             python = EngineDirectory.of(state.spec, self.paths.engines).python
-            facts = checks_engine.ask_engine(python)
-            yield from checks_engine.check_imports(state, facts, gpu_count=len(self._hardware.gpus))
+            facts = engine_checks.ask_engine(python)
+            yield from engine_checks.check_imports(state, facts, gpu_count=len(self._hardware.gpus))
 
     def _patches(self) -> Iterator[Check]:
         ready = self._ready_engines()
         if not ready:
-            yield Check(checks_engine.ENGINE, "patches", Status.SKIP, "no engine is ready")
+            yield Check(engine_checks.ENGINE, "patches", Status.SKIP, "no engine is ready")
         for state in ready:
             name = state.spec.name
-            yield from checks_engine.check_patches(name, engine_patches(name, self.paths))
+            yield from engine_checks.check_patches(name, engine_patches(name, self.paths))
 
     def _api_key(self) -> Iterator[Check]:
-        yield from checks_servers.check_api_key(self.paths.api_key)
+        yield from servers_checks.check_api_key(self.paths.api_key)
 
     def _servers(self) -> Iterator[Check]:
         servers = gather_servers(self.paths)
         if not servers:
-            yield Check(checks_servers.SERVERS, "records", Status.SKIP, "no server has been started")
+            yield Check(servers_checks.SERVERS, "records", Status.SKIP, "no server has been started")
         for facts in servers:
-            yield checks_servers.check_server(facts)
+            yield servers_checks.check_server(facts)
 
     def _endpoints(self) -> Iterator[Check]:
         running = [facts for facts in self._running if is_healthy(facts)]
         if not running:
-            yield Check(checks_servers.PROBE, "answers", Status.SKIP, "no server is running")
+            yield Check(servers_checks.PROBE, "answers", Status.SKIP, "no server is running")
         for facts in running:
             if facts.record is not None:
-                yield from checks_servers.check_endpoint(facts.record, self.paths)
+                yield from servers_checks.check_endpoint(facts.record, self.paths)
 
     def _codex(self) -> Iterator[Check]:
-        yield checks_codex.check_codex(find_codex(self.environ))
+        yield codex_checks.check_codex(find_codex(self.environ))
 
     def _config(self) -> Iterator[Check]:
         running = tuple(facts.record for facts in self._running if facts.record is not None)
-        yield from checks_codex.check_config(running, self.paths, self.environ)
+        yield from codex_checks.check_config(running, self.paths, self.environ)
 
     def _proxy(self) -> Iterator[Check]:
-        yield checks_codex.check_proxy(self.environ)
+        yield codex_checks.check_proxy(self.environ)
 
     @cached_property
     def _hardware(self) -> HardwareSnapshot:

@@ -12,7 +12,7 @@ from sgcx.errors import UserError
 from sgcx.paths import Paths
 from sgcx.server.records import remove_record
 from sgcx.server.supervisor import survey
-from sgcx.workflows.checks import Fix, FixKind
+from sgcx.workflows.checks.check import Fix, FixKind
 from sgcx.workflows.codex import plan_codex_config, write_codex_config
 from sgcx.workflows.down import down_server
 from sgcx.workflows.servers import find_view, pick, pick_view

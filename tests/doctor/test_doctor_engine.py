@@ -11,8 +11,8 @@ import pytest
 from sgcx.engines.patches import PatchStatus
 from sgcx.environments.environment import EngineState, EngineStatus, find_spec
 from sgcx.errors import UserError
-from sgcx.workflows.checks import Check, Status, guarded
-from sgcx.workflows.checks_engine import EngineFacts, ask_engine, check_engine, check_imports, check_patches
+from sgcx.workflows.checks.check import Check, Status, guarded
+from sgcx.workflows.checks.engine import EngineFacts, ask_engine, check_engine, check_imports, check_patches
 
 CUDA = find_spec("sglang-0.5.10.post1-cu129")
 ABSENT = EngineState(CUDA, EngineStatus.ABSENT, "it is not installed", Path("/data/engine"), 0)

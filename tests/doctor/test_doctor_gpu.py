@@ -8,8 +8,8 @@ import pytest
 from recorded_machines import recorded_machine
 
 from sgcx.planning.snapshot import HardwareSnapshot
-from sgcx.workflows.checks import Check, Status
-from sgcx.workflows.checks_gpu import check_driver, check_fabric, check_gpus, check_kinds, check_modes
+from sgcx.workflows.checks.check import Check, Status
+from sgcx.workflows.checks.gpu import check_driver, check_fabric, check_gpus, check_kinds, check_modes
 
 GIB = 1 << 30
 GOOD = ("8xH200", "8xB200", "8xH100", "1xRTX_4090_desktop", "cpu_only", "WSL_RTX_4090")

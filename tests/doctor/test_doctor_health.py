@@ -9,8 +9,8 @@ from recorded_machines import recorded_machine
 
 from sgcx.planning.gpu_facts import GpuHealth, GpuPower, PcieLink, XidError
 from sgcx.planning.snapshot import HardwareSnapshot
-from sgcx.workflows.checks import Check, Status
-from sgcx.workflows.checks_health import check_health
+from sgcx.workflows.checks.check import Check, Status
+from sgcx.workflows.checks.health import check_health
 
 HEALTHY = recorded_machine("8xH100")
 

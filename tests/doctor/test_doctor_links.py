@@ -8,8 +8,8 @@ import pytest
 from recorded_machines import recorded_machine
 
 from sgcx.planning.snapshot import HardwareSnapshot
-from sgcx.workflows.checks import Check, Status
-from sgcx.workflows.checks_links import check_links, check_variables
+from sgcx.workflows.checks.check import Check, Status
+from sgcx.workflows.checks.links import check_links, check_variables
 
 
 def links(machine: HardwareSnapshot) -> dict[str, Check]:

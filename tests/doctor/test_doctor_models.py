@@ -14,8 +14,8 @@ from recorded_machines import recorded_machine
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.profiles import list_profiles
 from sgcx.server.ports import free_port
-from sgcx.workflows.checks import Status
-from sgcx.workflows.checks_models import (
+from sgcx.workflows.checks.check import Status
+from sgcx.workflows.checks.models import (
     HubAnswer,
     ask_hub,
     check_fitting,

@@ -8,7 +8,7 @@ import pytest
 from responses_server import KEY, MODEL, Reply, Request, ResponsesServer, serve, stream
 
 from sgcx.errors import LaunchFailed
-from sgcx.workflows.checks import Status
+from sgcx.workflows.checks.check import Status
 from sgcx.workflows.codex_probe import Finding, probe_for_codex
 from sgcx.workflows.responses_client import ResponsesClient
 

@@ -15,8 +15,8 @@ from sgcx.planning.profile import Profile
 from sgcx.planning.snapshot import HardwareSnapshot
 from sgcx.profiles import list_profiles
 from sgcx.server.ports import PortOwner
-from sgcx.workflows.checks import Check, Status
-from sgcx.workflows.checks_resources import (
+from sgcx.workflows.checks.check import Check, Status
+from sgcx.workflows.checks.resources import (
     check_data_disk,
     check_default_port,
     check_file_systems,

@@ -10,9 +10,9 @@ from recorded_machines import recorded_machine
 
 from sgcx.environments.environment import EngineState, EngineStatus, find_spec
 from sgcx.planning.snapshot import HardwareSnapshot
-from sgcx.workflows.checks import Check, FixKind, Status
-from sgcx.workflows.checks_python import check_python
-from sgcx.workflows.checks_system import (
+from sgcx.workflows.checks.check import Check, FixKind, Status
+from sgcx.workflows.checks.python import check_python
+from sgcx.workflows.checks.system import (
     BuildTools,
     check_build_tools,
     check_clock,

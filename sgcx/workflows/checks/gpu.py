@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sgcx.planning.driver import DRIVER_FLOOR, driver_is_too_old
 from sgcx.planning.snapshot import GpuSnapshot, HardwareSnapshot
-from sgcx.workflows.checks import Check, Status, gib, listed
+from sgcx.workflows.checks.check import Check, Status, gib, listed
 
 GPU = "GPU"
 _BUSY_BYTES = 1 << 30

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from sgcx.planning.gpu_facts import GpuLink
 from sgcx.planning.snapshot import HardwareSnapshot
-from sgcx.workflows.checks import Check, Status
+from sgcx.workflows.checks.check import Check, Status
 
 LINKS = "Links"
 _INTERFACE_VARIABLES = ("NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME")

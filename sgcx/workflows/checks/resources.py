@@ -10,7 +10,7 @@ from sgcx.planning.host_facts import FileSystem, Limit
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.planning.snapshot import HardwareSnapshot
 from sgcx.server.ports import PortOwner
-from sgcx.workflows.checks import Check, Status, gib
+from sgcx.workflows.checks.check import Check, Status, gib
 
 RESOURCES = "Resources"
 _GIB = 1 << 30

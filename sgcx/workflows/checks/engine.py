@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sgcx.engines.patches.patching import PatchStatus
 from sgcx.environments.environment import EngineState, EngineStatus
-from sgcx.workflows.checks import Check, Status
+from sgcx.workflows.checks.check import Check, Status
 
 ENGINE = "Engine"
 

@@ -14,7 +14,7 @@ from sgcx.planning.plan import LaunchPlan, Wishes
 from sgcx.planning.planner import plan
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.planning.snapshot import HardwareSnapshot
-from sgcx.workflows.checks import Check, Status
+from sgcx.workflows.checks.check import Check, Status
 
 MODELS = "Models"
 _DEFAULT_HUB = "https://huggingface.co"

@@ -11,7 +11,7 @@ from sgcx.paths import Paths
 from sgcx.server.api_key import read_api_key
 from sgcx.server.records import ServerRecord, ServerState, server_names
 from sgcx.server.supervisor import ServerSurvey, survey
-from sgcx.workflows.checks import Check, Fix, FixKind, Status
+from sgcx.workflows.checks.check import Check, Fix, FixKind, Status
 from sgcx.workflows.codex import server_key
 from sgcx.workflows.codex_probe import Finding, probe_for_codex
 from sgcx.workflows.responses_client import ResponsesClient

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sgcx.environments.environment import EngineState, EngineStatus
-from sgcx.workflows.checks import Check, Status
+from sgcx.workflows.checks.check import Check, Status
 
 PYTHON = "Python"
 _OLDEST_PYTHON = (3, 11)

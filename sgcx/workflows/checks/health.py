@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sgcx.planning.gpu_facts import XidError
 from sgcx.planning.snapshot import GpuSnapshot, HardwareSnapshot
-from sgcx.workflows.checks import Check, Status
+from sgcx.workflows.checks.check import Check, Status
 
 HEALTH = "GPU health"
 _LEAST_POWER = 0.8

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sgcx.planning.snapshot import HardwareSnapshot
-from sgcx.workflows.checks import Check, Fix, FixKind, Status
+from sgcx.workflows.checks.check import Check, Fix, FixKind, Status
 
 SYSTEM = "System"
 _GLIBC_FLOOR = (2, 28)

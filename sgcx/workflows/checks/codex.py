@@ -10,7 +10,7 @@ from sgcx.codex.runner import INSTALL_HINT, MINIMUM_VERSION, CodexInstallation, 
 from sgcx.codex.toml_edit import find_value, is_same, parse_toml
 from sgcx.paths import Paths
 from sgcx.server.records import ServerRecord
-from sgcx.workflows.checks import Check, Fix, FixKind, Status
+from sgcx.workflows.checks.check import Check, Fix, FixKind, Status
 from sgcx.workflows.codex import plan_codex_config
 
 CODEX = "Codex"
