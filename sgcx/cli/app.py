@@ -14,6 +14,7 @@ from sgcx.cli import (
     doctor,
     down,
     engine,
+    export,
     gateway,
     hardware,
     logs,
@@ -71,6 +72,7 @@ for module in (
     engine,
     patch,
     gateway,
+    export,
 ):
     module.register(app)
 
