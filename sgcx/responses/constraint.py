@@ -10,10 +10,10 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sgcx.responses.grammar_expressions import Grammar, UnsupportedGrammar
-from sgcx.responses.grammar_json import json_property_ebnf
-from sgcx.responses.grammar_lark import START, parse_lark
-from sgcx.responses.grammar_regex import parse_regex
+from sgcx.responses.grammars.expressions import Grammar, UnsupportedGrammar
+from sgcx.responses.grammars.json import json_property_ebnf
+from sgcx.responses.grammars.lark import START, parse_lark
+from sgcx.responses.grammars.regex import parse_regex
 from sgcx.responses.tool_choice import ToolChoice
 from sgcx.responses.tool_table import ToolTable
 from sgcx.responses.tools import CUSTOM_INPUT, CustomTool, FunctionTool, Tool

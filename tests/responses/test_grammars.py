@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgcx.responses.grammar_expressions import (
+from sgcx.responses.grammars.expressions import (
     Character,
     Choice,
     Grammar,
@@ -18,9 +18,9 @@ from sgcx.responses.grammar_expressions import (
     Text,
     UnsupportedGrammar,
 )
-from sgcx.responses.grammar_json import json_property_ebnf
-from sgcx.responses.grammar_lark import parse_lark
-from sgcx.responses.grammar_regex import parse_regex
+from sgcx.responses.grammars.json import json_property_ebnf
+from sgcx.responses.grammars.lark import parse_lark
+from sgcx.responses.grammars.regex import parse_regex
 from sgcx.responses.request import parse_request
 
 DIGIT = Character(((0x30, 0x39),))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from sgcx.responses.grammar_expressions import (
+from sgcx.responses.grammars.expressions import (
     Character,
     Choice,
     Expression,
@@ -28,7 +28,7 @@ from sgcx.responses.grammar_expressions import (
     UnsupportedGrammar,
     in_any_case,
 )
-from sgcx.responses.grammar_regex import MOST_REPETITIONS, parse_regex
+from sgcx.responses.grammars.regex import MOST_REPETITIONS, parse_regex
 
 START = "start"
 _IGNORED = "ignored text"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from sgcx.responses.grammar_expressions import (
+from sgcx.responses.grammars.expressions import (
     Character,
     Choice,
     Expression,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from sgcx.responses.grammar_expressions import (
+from sgcx.responses.grammars.expressions import (
     Character,
     Choice,
     Expression,
