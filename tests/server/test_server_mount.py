@@ -8,8 +8,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from sgcx.server.overlay import RUNNING_SGCX, engine_environment, write_overlay
 
+from sgcx.environments.overlay import RUNNING_SGCX, engine_environment, write_overlay
 from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig
 
 pytestmark = pytest.mark.engine
