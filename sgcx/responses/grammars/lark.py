@@ -1,7 +1,7 @@
 """Lark grammars, read into grammar expressions.
 
 The subset: rules and terminals with their modifiers, priorities and aliases (which only shape the tree), strings
-and regular expressions (as `grammar_regex` reads them) with their flags, ranges `"a".."z"`, groups, `[optional]`,
+and regular expressions (as `regex` reads them) with their flags, ranges `"a".."z"`, groups, `[optional]`,
 `* + ? ~n ~n..m`, `|`, comments, `%import` from `common`, `%ignore`. Outside it: templates, other imports,
 `%declare`, `%override`, `%extend`.
 
