@@ -87,6 +87,7 @@ class _StoredResponses:
             HTTPStatus.BAD_REQUEST,
             "Only a response that was created with `background` true can be cancelled",
             code=None,
+            param="background",
             request_id=new_id("req"),
         )
 

@@ -250,6 +250,7 @@ _ECHOED: JsonObject = {
 
 
 def _echo(node: Node, stateful: bool) -> JsonObject:
+    _require_types(node)
     echo: dict[str, JsonValue] = {}
     for name, default in _ECHOED.items():
         sent = node.get(name).value
@@ -267,3 +268,15 @@ def _echo(node: Node, stateful: bool) -> JsonObject:
     if not conversation.is_null():
         echo["conversation"] = {"id": conversation.value} if conversation.is_string() else conversation.value
     return echo
+
+
+def _require_types(node: Node) -> None:
+    """Of what is only repeated: clients read a response by the types that it is documented with."""
+    for name in ("safety_identifier", "service_tier", "user"):
+        node.get(name).optional_string()
+    for name in ("frequency_penalty", "presence_penalty"):
+        node.get(name).optional_number(-2, 2)
+    metadata = node.get("metadata")
+    if not metadata.is_null():
+        for key in metadata.as_object():
+            metadata.get(key).string()

@@ -1,0 +1,344 @@
+"""The endpoint and the gateway against what else one could use, side by side, in one run.
+
+    python tests/bench/compare.py endpoint [--native http://127.0.0.1:31023]
+    python tests/bench/compare.py gateway --litellm /path/to/venv/bin/litellm
+    python tests/bench/compare.py memory
+
+`endpoint` and `memory` start the rehearsal model on the CPU engine (of SGCX_HOME); `gateway` needs no engine.
+`--native` is another server of the same rehearsal model with a Responses endpoint of its own, SGLang 0.5.23 for one.
+The ways take turns, each figure is a median with the quartiles behind it, and the last column is the ratio to the
+first way. Times on a busy machine say little, the ratios of one run say more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import orjson
+import psutil
+
+from sgcx.bench.load import Load, run_load
+from sgcx.bench.wire import Protocol, Target, stream
+
+STREAMS = (1, 16, 64)
+ROUNDS = 5
+LARGE_BYTES = 800_000
+TURNS = 2_000
+_READY_S = 400
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Way:
+    name: str
+    target: Target
+    model: str
+    process: psutil.Process | None
+
+    def cpu_s(self) -> float:
+        """Of the process that answers HTTP, so far."""
+        if self.process is None:
+            return 0.0
+        return sum(sum(member.cpu_times()[:2]) for member in (self.process, *self._workers()))
+
+    def _workers(self) -> list[psutil.Process]:
+        """SGLang's other processes have names of their own."""
+        return [child for child in self.process.children() if "sglang::" not in " ".join(child.cmdline())[:9]]
+
+    def load(
+        self, prompts: list[str], streams: int, *, output_tokens: int | None = None, history_bytes: int = 0
+    ) -> Load:
+        bodies = [self.body(prompt, output_tokens, history_bytes) for prompt in prompts]
+        return run_load(self.target, bodies, streams=streams)
+
+    def body(self, prompt: str, output_tokens: int | None = None, history_bytes: int = 0) -> bytes:
+        history = exchanges(self.target.protocol, history_bytes)
+        said = {"role": "user", "content": prompt}
+        shared = {"model": self.model, "stream": True, "temperature": 0}
+        if self.target.protocol == "chat":
+            limit = {} if output_tokens is None else {"max_tokens": output_tokens}
+            messages = [{"role": "user", "content": "begin"}, *history, said]
+            return orjson.dumps({**shared, **limit, "messages": messages, "stream_options": {"include_usage": True}})
+        limit = {} if output_tokens is None else {"max_output_tokens": output_tokens}
+        return orjson.dumps(
+            {**shared, **limit, "store": False, "input": [{"role": "user", "content": "begin"}, *history, said]}
+        )
+
+
+def exchanges(protocol: Protocol, size_bytes: int) -> list[dict]:
+    """Calls and their outputs, 4 kB each, as coding sessions are made of."""
+    history: list[dict] = []
+    for number in range(size_bytes // 4000):
+        call_id, output = f"call_{number}", f"{number} " + "lorem ipsum dolor sit amet " * 148
+        if protocol == "chat":
+            call = {
+                "id": call_id,
+                "type": "function",
+                "function": {"name": "exec_command", "arguments": '{"cmd":"ls"}'},
+            }
+            history.append({"role": "assistant", "content": None, "tool_calls": [call]})
+            history.append({"role": "tool", "tool_call_id": call_id, "content": output})
+        else:
+            name = {"name": "exec_command", "arguments": '{"cmd":"ls"}'}
+            history.append({"type": "function_call", "call_id": call_id, **name})
+            history.append({"type": "function_call_output", "call_id": call_id, "output": output})
+    return history
+
+
+# measuring
+
+
+def side_by_side(title: str, ways: list[Way], measure: Callable[[Way, int], float], rounds: int = ROUNDS) -> None:
+    """`measure` of each way in turn, so that what else the machine does meets all of them."""
+    found: dict[str, list[float]] = {way.name: [] for way in ways}
+    for number in range(rounds):
+        for way in ways:
+            found[way.name].append(measure(way, number))
+    unit = statistics.median(found[ways[0].name])
+    for way in ways:
+        low, middle, high = statistics.quantiles(found[way.name], n=4, method="inclusive")
+        row = (
+            f"{title:44}",
+            f"{way.name:14}",
+            f"{middle:9.2f}",
+            f"{low:9.2f} – {high:9.2f}",
+            f"{middle / unit:6.2f} x",
+        )
+        print(" | ".join(row), f" {middle - unit:+.2f}", flush=True)
+
+
+def first_token_ms(history_bytes: int, requests: int, prompt: str) -> Callable[[Way, int], float]:
+    def measure(way: Way, number: int) -> float:
+        load = way.load([prompt] * requests, 1, output_tokens=None, history_bytes=history_bytes)
+        return _sound(load).first_token_s(0.5) * 1000
+
+    return measure
+
+
+def tokens_per_s(streams: int, prompt: str, waves: int = 1) -> Callable[[Way, int], float]:
+    def measure(way: Way, number: int) -> float:
+        return _sound(way.load([prompt] * streams * waves, streams)).tokens_per_second
+
+    return measure
+
+
+def cpu_us_per_token(streams: int, prompt: str, waves: int = 1) -> Callable[[Way, int], float]:
+    def measure(way: Way, number: int) -> float:
+        before = way.cpu_s()
+        load = _sound(way.load([prompt] * streams * waves, streams))
+        return (way.cpu_s() - before) / load.output_tokens * 1e6
+
+    return measure
+
+
+def _sound(load: Load) -> Load:
+    if load.failures:
+        raise SystemExit(f"a request failed: {load.failures[0]}")
+    return load
+
+
+# what is measured
+
+
+def compare_endpoint(native: str | None) -> None:
+    with rehearsal() as (url, process):
+        ways = [
+            Way("chat", Target(url, "chat"), "rehearsal", process),
+            Way("sgcx", Target(url, "responses"), "rehearsal", process),
+        ]
+        if native is not None:
+            ways.append(Way("native", Target(native, "responses"), "rehearsal", _listener(native)))
+        count = "Write 300 words"
+        for way in ways:
+            way.load([count] * 4, 4)
+        side_by_side("TTFT, small, ms", ways, first_token_ms(0, 15, "hello"))
+        side_by_side("TTFT, 40 kB in the prefix cache, ms", ways, first_token_ms(40_000, 5, "hello"))
+        for streams in STREAMS:
+            waves = 4 if streams == 1 else 1
+            side_by_side(f"{streams} streams, tokens/s", ways, tokens_per_s(streams, count, waves))
+            side_by_side(f"{streams} streams, API process CPU us/token", ways, cpu_us_per_token(streams, count, waves))
+
+
+def compare_gateway(litellm: Path | None) -> None:
+    for tokens in (3, 2000):
+        with ExitStack() as stack:
+            ways = _gateways(stack, tokens, litellm)
+            for way in ways:
+                way.load(["hello"] * 3, 1)
+            if tokens == 3:
+                side_by_side("TTFT, small, ms", ways, first_token_ms(0, 30, "hello"))
+                side_by_side("TTFT, 800 kB, ms", ways, first_token_ms(LARGE_BYTES, 5, "hello"))
+            else:
+                side_by_side("2000-token stream, ms", ways, lambda way, _: _stream_ms(way))
+                side_by_side("CPU us/token", ways[1:], cpu_us_per_token(1, "hello", 2))
+
+
+def _stream_ms(way: Way) -> float:
+    return asyncio.run(stream(way.target, way.body("hello"))).total_s * 1000
+
+
+def _gateways(stack: ExitStack, tokens: int, litellm: Path | None) -> list[Way]:
+    mock, line = stack.enter_context(
+        started([sys.executable, str(_HERE / "chat_mock.py"), "0", str(tokens)], lambda line: line.startswith("ready"))
+    )
+    upstream = f"http://127.0.0.1:{line.split()[1]}"
+    home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    gateway = [
+        *(sys.executable, "-m", "sgcx", "gateway", "--upstream", upstream, "--port", "0", "--no-auth", "--json"),
+        *("--dialect", "kimi_k2", "--context", "1000000"),
+    ]
+    process, told = stack.enter_context(started(gateway, lambda line: "base_url" in line, SGCX_HOME=str(home / "sgcx")))
+    url = told.split('"base_url":')[1].split('"')[1].removesuffix("/v1")
+    ways = [
+        Way("upstream", Target(upstream, "chat"), "m", mock),
+        Way("sgcx gateway", Target(url, "responses"), "m", process),
+    ]
+    if litellm is not None:
+        ways.append(_litellm(stack, home, litellm, upstream))
+    return ways
+
+
+def _litellm(stack: ExitStack, home: Path, litellm: Path, upstream: str) -> Way:
+    """Its bridge from Responses to chat completions, which it takes for every upstream that has no Responses."""
+    model = {"model": "hosted_vllm/m", "api_base": f"{upstream}/v1", "api_key": "none"}
+    config = home / "litellm.json"
+    config.write_text(json.dumps({"model_list": [{"model_name": "m", "litellm_params": model}]}))
+    port = _free_port()
+    command = [str(litellm), "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
+    process, _ = stack.enter_context(
+        started(
+            command,
+            lambda _: _listens(port),
+            LITELLM_LOCAL_MODEL_COST_MAP="True",
+            LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY="true",
+        )
+    )
+    return Way("LiteLLM", Target(f"http://127.0.0.1:{port}", "responses"), "m", process)
+
+
+def watch_memory() -> None:
+    """Sessions whose histories grow, over HTTP and WebSocket by turns: how large the API process is meanwhile."""
+    from websockets.sync.client import connect
+
+    with rehearsal() as (url, process):
+        base = process.memory_info().rss
+        with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
+            for session in range(TURNS // 40):
+                history = [{"role": "user", "content": f"session {session}"}]
+                connection = (
+                    connect(url.replace("http", "ws", 1) + "/v1/responses", proxy=None) if session % 2 else None
+                )
+                for turn in range(40):
+                    history.append({"role": "user", "content": f"hello {turn} " + "lorem ipsum " * 20})
+                    body = {"model": "rehearsal", "input": history, "store": session % 4 < 2}
+                    history += _over_http(client, body) if connection is None else _over_websocket(connection, body)
+                if connection is not None:
+                    connection.close()
+                size = process.memory_info().rss
+                print(f"{(session + 1) * 40:6} turns {size / 1e6:9.1f} MB, {(size - base) / 1e6:+.1f}", flush=True)
+
+
+def _over_http(client: httpx.Client, body: dict) -> list[dict]:
+    return client.post("/v1/responses", json=body).raise_for_status().json()["output"]
+
+
+def _over_websocket(connection, body: dict) -> list[dict]:
+    connection.send(json.dumps({"type": "response.create", **body}))
+    while (event := json.loads(connection.recv(timeout=120)))["type"] not in (
+        "response.completed",
+        "response.failed",
+        "error",
+    ):
+        pass
+    return event["response"]["output"]
+
+
+# servers
+
+
+@contextmanager
+def started(command: list[str], ready: Callable[[str], bool], **environment: str):
+    """A process, and the line with which it said that it is ready."""
+    with tempfile.NamedTemporaryFile("w+") as log:
+        process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            yield psutil.Process(process.pid), _awaited(process, Path(log.name), ready)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _awaited(process: subprocess.Popen, log: Path, ready: Callable[[str], bool]) -> str:
+    deadline = time.monotonic() + _READY_S
+    while time.monotonic() < deadline and process.poll() is None:
+        for line in log.read_text().splitlines():
+            if ready(line):
+                return line
+        time.sleep(0.1)
+    raise SystemExit(f"{process.args[0]} did not start:\n{log.read_text()[-2000:]}")
+
+
+@contextmanager
+def rehearsal():
+    up = [sys.executable, "-m", "sgcx", "up", "rehearsal", "--port", "0", "--no-auth", "--json", "--name", "compare"]
+    done = subprocess.run(up, capture_output=True, text=True, timeout=_READY_S, check=False)
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    server = json.loads(done.stdout)
+    try:
+        yield server["base_url"].removesuffix("/v1"), psutil.Process(server["pid"])
+    finally:
+        subprocess.run([sys.executable, "-m", "sgcx", "down", "compare"], capture_output=True, timeout=60, check=False)
+
+
+def _listener(url: str) -> psutil.Process | None:
+    port = httpx.URL(url).port
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            return psutil.Process(connection.pid)
+    return None
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _free_port() -> int:
+    """LiteLLM does not say which port it took, so it is told one."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return bound.getsockname()[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("endpoint", "gateway", "memory"))
+    parser.add_argument("--native")
+    parser.add_argument("--litellm", type=Path)
+    options = parser.parse_args()
+    match options.what:
+        case "endpoint":
+            compare_endpoint(options.native)
+        case "gateway":
+            compare_gateway(options.litellm)
+        case "memory":
+            watch_memory()
+
+
+if __name__ == "__main__":
+    main()
