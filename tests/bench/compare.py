@@ -39,6 +39,8 @@ ROUNDS = 5
 LARGE_BYTES = 800_000
 TURNS = 2_000
 _READY_S = 400
+_LIVE = {"store": False, "reasoning": {}}
+"""Nothing is kept, and reasoning is streamed, as chat streams it: it is what comes first."""
 _HERE = Path(__file__).parent
 
 
@@ -75,7 +77,7 @@ class Way:
             return orjson.dumps({**shared, **limit, "messages": messages, "stream_options": {"include_usage": True}})
         limit = {} if output_tokens is None else {"max_output_tokens": output_tokens}
         return orjson.dumps(
-            {**shared, **limit, "store": False, "input": [{"role": "user", "content": "begin"}, *history, said]}
+            {**shared, **limit, **_LIVE, "input": [{"role": "user", "content": "begin"}, *history, said]}
         )
 
 

@@ -101,7 +101,7 @@ def test_a_damaged_body_is_the_clients_error(encoding, body):
 
 def test_a_body_nests_only_as_deep_as_an_answer_can_repeat_it():
     def nested(depth):
-        return {"input": "x", "metadata": json.loads('{"a":' * (depth - 1) + "1" + "}" * (depth - 1))}
+        return {"input": "x", "text": json.loads('{"a":' * (depth - 1) + "1" + "}" * (depth - 1))}
 
     with served(PlayedEngine([TextDelta("x"), Finished("stop")])) as client:
         answered = [client.post("/v1/responses", json={**nested(200), "stream": stream}) for stream in (False, True)]
