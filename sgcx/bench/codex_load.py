@@ -47,6 +47,9 @@ class CodexLoad:
             "input": [_message(task), *(item for past in range(turn) for item in self._past(session, past))],
             "tools": [_TOOL],
             "parallel_tool_calls": False,
+            # Shown as it comes: the first token is the first one of the reasoning.
+            "reasoning": {"effort": "medium", "summary": "auto"},
+            "include": ["reasoning.encrypted_content"],
             "prompt_cache_key": f"{salt}-{session}",
             "max_output_tokens": self.output_tokens,
         }
