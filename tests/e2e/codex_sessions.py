@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +44,8 @@ class Session:
 
     @property
     def reconnects(self):
-        return [event["message"] for event in self.events if event["type"] == "error" and "connect" in event["message"]]
+        messages = [event["message"] for event in self.events if event["type"] == "error"]
+        return [message for message in messages if message.startswith("Reconnecting")]
 
 
 @dataclass(frozen=True)
@@ -91,3 +93,10 @@ class CodexRunner:
         assert "metadata" not in session.stderr
         assert all(usage.status == "completed" for usage in session.usages)
         return session
+
+
+def wait_for(condition, deadline_s=60):
+    deadline = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.05)

@@ -101,11 +101,14 @@ class Rehearsal:
         headers = {"Authorization": f"Bearer {self.key}"}
         return httpx.Client(base_url=self.result["base_url"], headers=headers, trust_env=False, timeout=120, **options)
 
-    def usages_since(self, offset: int) -> list[RequestUsage]:
+    def log_since(self, offset: int) -> str:
         with self.log.open("rb") as log:
             log.seek(offset)
-            text = log.read().decode(errors="replace")
-        return [RequestUsage(status, *map(int, numbers)) for status, *numbers in _USAGE.findall(text)]
+            return log.read().decode(errors="replace")
+
+    def usages_since(self, offset: int) -> list[RequestUsage]:
+        found = _USAGE.findall(self.log_since(offset))
+        return [RequestUsage(status, *map(int, numbers)) for status, *numbers in found]
 
 
 @contextmanager
@@ -135,4 +138,16 @@ def rehearsal(tmp_path_factory, engine_data, codex_binary):
         configured = machine.sgcx("codex-config", "--yes", *url)
         assert configured.returncode == 0, configured.stderr
         yield Rehearsal(machine, result, Path(result["api_key_file"]).read_text().strip())
+    machine.down_all()
+
+
+@pytest.fixture
+def small_rehearsal(tmp_path, engine_data, codex_binary):
+    """A server of its own, with little context."""
+    path = os.pathsep.join([str(codex_binary.parent), search_path()])
+    machine = make_machine(tmp_path / "machine", engine_data, PATH=path)
+    result = machine.up("--context", "4096")
+    configured = machine.sgcx("codex-config", "--yes")
+    assert configured.returncode == 0, configured.stderr
+    yield Rehearsal(machine, result, Path(result["api_key_file"]).read_text().strip())
     machine.down_all()

@@ -10,13 +10,12 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from pathlib import Path
 
 import prefix_reuse
 import pytest
-from codex_sessions import CodexRunner
+from codex_sessions import CodexRunner, wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.codex]
 
@@ -43,12 +42,8 @@ def older_codex(rehearsal, tmp_path, older_codex_binary):
     return CodexRunner(rehearsal, directory, (str(older_codex_binary),), environment)
 
 
-def log_since(rehearsal, offset):
-    return rehearsal.log.read_bytes()[offset:].decode(errors="replace")
-
-
 def reuses_since(rehearsal, offset):
-    return prefix_reuse.read_log(log_since(rehearsal, offset))
+    return prefix_reuse.read_log(rehearsal.log_since(offset))
 
 
 # --- Tools ---------------------------------------------------------------------------------------------------------
@@ -139,22 +134,15 @@ def test_a_session_is_resumed_with_everything_the_engine_knew_of_it(codex, rehea
 def test_an_interrupted_turn_frees_the_engine_and_the_session_goes_on(codex, rehearsal):
     offset = rehearsal.log.stat().st_size
     process = codex.popen("count to 4000")
-    wait_for(lambda: "rule count" in log_since(rehearsal, offset))
+    wait_for(lambda: "rule count" in rehearsal.log_since(offset))
     os.killpg(process.pid, signal.SIGINT)
     interrupted = codex.finish(process, offset)
     assert interrupted.exit_code != 0
-    wait_for(lambda: "was left before its end" in log_since(rehearsal, offset))
+    wait_for(lambda: "was left before its end" in rehearsal.log_since(offset))
     resumed = codex.completed("resume", "--last", "hello")
     assert resumed.events[0]["thread_id"] == interrupted.events[0]["thread_id"]
     assert "scripted" in resumed.answer
     assert reuses_since(rehearsal, offset)[-1].outlook == "hit"
-
-
-def wait_for(condition, deadline_s=60):
-    deadline = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.05)
 
 
 def test_a_long_session_is_compacted_by_itself_with_the_history_in_the_cache(codex, rehearsal, tmp_path):
@@ -165,7 +153,7 @@ def test_a_long_session_is_compacted_by_itself_with_the_history_in_the_cache(cod
     third = codex.completed("resume", "--last", *small, "hello")
     assert {session.events[0]["thread_id"] for session in (second, third)} == {first.events[0]["thread_id"]}
     assert (tmp_path / "notes.txt").read_text() == "hello\n"
-    assert len(re.findall(SUMMARY_OF_COMPACTION, log_since(rehearsal, offset))) == 1
+    assert len(re.findall(SUMMARY_OF_COMPACTION, rehearsal.log_since(offset))) == 1
     reuses = reuses_since(rehearsal, offset)
     assert reuses[1].outlook == "hit; tools kept"
     assert reuses[1].share > 0.99

@@ -1,0 +1,64 @@
+"""What the user of the real Codex reads when the real endpoint refuses or breaks off, and how often it asks again."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from codex_sessions import CodexRunner, wait_for
+
+pytestmark = [pytest.mark.engine, pytest.mark.codex]
+
+FULL = "Codex ran out of room in the model's context window. Start a new thread or clear earlier history"
+
+
+@pytest.fixture
+def codex(rehearsal, tmp_path):
+    return CodexRunner(rehearsal, tmp_path)
+
+
+def test_a_wrong_key_is_named_after_some_retries(codex):
+    session = codex("-c", 'model_providers.sgcx.experimental_bearer_token="wrong"', "hello")
+    assert "401 Unauthorized: Missing or wrong API key" in session.failure
+    assert "request id: req_" in session.failure
+    assert len(session.reconnects) == 5
+
+
+def test_an_unknown_model_and_a_malformed_request_are_explained_at_once(codex, tmp_path):
+    other = codex("-m", "other", "hello")
+    assert other.failure == "The model 'other' is not served here; use 'rehearsal'"
+    schema = tmp_path / "list.json"
+    schema.write_text("[1]")
+    malformed = codex("--output-schema", str(schema), "hello")
+    assert malformed.failure == "`text.format.schema` must be an object, not an array"
+    assert not other.reconnects + malformed.reconnects
+
+
+def test_a_model_that_says_nothing_is_asked_again_and_then_reported(codex):
+    session = codex("-c", "model_providers.sgcx.stream_max_retries=1", "think, but say nothing")
+    assert session.failure.startswith("stream disconnected before completion: ")
+    assert len(session.reconnects) == 1
+
+
+@pytest.mark.thorough
+def test_a_full_context_is_reported_as_such_before_and_while_answering(small_rehearsal, tmp_path):
+    codex = CodexRunner(small_rehearsal, tmp_path)
+    before = codex("read " + "word " * 2000)
+    while_answering = codex("write 3000 words")
+    for session in (before, while_answering):
+        assert session.failure.startswith(FULL)
+        assert not session.reconnects
+    assert "scripted" in codex.completed("resume", "--last", "hello").answer, "Codex compacts before the next turn"
+
+
+@pytest.mark.thorough
+def test_a_server_that_dies_is_waited_for_and_then_reported(small_rehearsal, tmp_path):
+    codex = CodexRunner(small_rehearsal, tmp_path)
+    offset = small_rehearsal.log.stat().st_size
+    process = codex.popen("count to 900")
+    wait_for(lambda: "rule count" in small_rehearsal.log_since(offset))
+    os.kill(small_rehearsal.result["pid"], signal.SIGKILL)
+    session = codex.finish(process, offset)
+    assert session.failure.startswith("Connection failed")
+    assert len(session.reconnects) == 5
