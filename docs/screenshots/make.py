@@ -129,7 +129,7 @@ def _home() -> Iterator[dict[str, str]]:
 
 
 def _on_a_terminal(arguments: tuple[str, ...], environment: Mapping[str, str]) -> str:
-    """What the command writes. Its exit code says nothing here: doctor's is 1 where it found something."""
+    """What the command writes. Ends all where it failed; doctor's exit code 1 only says that it found something."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
     process = subprocess.Popen(
@@ -138,7 +138,8 @@ def _on_a_terminal(arguments: tuple[str, ...], environment: Mapping[str, str]) -
     os.close(theirs)
     with os.fdopen(ours, "rb", buffering=0) as terminal:
         output = b"".join(_until_closed(terminal.fileno()))
-    process.wait()
+    if process.wait() > (1 if arguments[0] == "doctor" else 0):
+        sys.exit(f"sgcx {' '.join(arguments)}: exit code {process.returncode}\n{output.decode()}")
     return output.decode()
 
 
