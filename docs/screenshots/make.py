@@ -138,7 +138,7 @@ def _on_a_terminal(arguments: tuple[str, ...], environment: Mapping[str, str]) -
     os.close(theirs)
     with os.fdopen(ours, "rb", buffering=0) as terminal:
         output = b"".join(_until_closed(terminal.fileno()))
-    if process.wait() > (1 if arguments[0] == "doctor" else 0):
+    if process.wait() not in ((0, 1) if arguments[0] == "doctor" else (0,)):
         sys.exit(f"sgcx {' '.join(arguments)}: exit code {process.returncode}\n{output.decode()}")
     return output.decode()
 
