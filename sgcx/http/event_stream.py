@@ -30,7 +30,9 @@ class EventPump:
         self._stream = stream
         self._put = write
         self._heartbeat_s = heartbeat_s
-        self._writing = asyncio.Lock()
+        self._now = asyncio.get_running_loop().time
+        self._writing = False
+        self._beating = asyncio.Lock()
         self._wrote_at = 0.0
 
     async def run(self, gone: Coroutine[object, object, None] | None = None) -> bool:
@@ -61,23 +63,26 @@ class EventPump:
                 await self._write(batch)
 
     async def _write(self, batch: list[Event]) -> None:
-        async with self._writing:
-            await self._put(batch)
-            self._wrote_at = asyncio.get_running_loop().time()
+        if self._beating.locked():
+            async with self._beating:
+                pass
+        self._writing = True  # no lock: this runs for every token, and only beats could come in between
+        await self._put(batch)
+        self._writing = False
+        self._wrote_at = self._now()
 
     async def _heartbeats(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._wrote_at = loop.time()
+        self._wrote_at = self._now()
         while True:
-            silent_s = loop.time() - self._wrote_at
+            silent_s = self._now() - self._wrote_at
             if silent_s < self._heartbeat_s:
                 await asyncio.sleep(self._heartbeat_s - silent_s)
                 continue
             # While a write waits, the client is not starving; and a beat numbered now would overtake it.
-            if self._stream.state == "streaming" and not self._writing.locked():
-                async with self._writing:
+            if self._stream.state == "streaming" and not self._writing:
+                async with self._beating:
                     await self._put([self._stream.heartbeat()])
-            self._wrote_at = loop.time()
+            self._wrote_at = self._now()
 
 
 class EventStream:

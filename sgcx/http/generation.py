@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 
 from sgcx.errors import EngineError
 from sgcx.http.metrics import ResponseWatch
@@ -20,39 +20,36 @@ logger = logging.getLogger(__name__)
 
 
 class Generation:
-    """A running engine request. Iterate it once; closing it aborts what still runs."""
+    """A running engine request: the `first` delta, None where there is none, and the `rest`.
+
+    Closing it aborts what still runs.
+    """
 
     refusal: EngineError | None = None
     """What the engine raised after `peek`, for an answer whose status is still open."""
 
     def __init__(self, deltas: AsyncGenerator[EngineDelta, None], watch: ResponseWatch) -> None:
         self.watch = watch
-        self._deltas = deltas
-        self._first = asyncio.ensure_future(anext(deltas, None))
-        self._first.add_done_callback(watch.see_first)
+        self.rest = deltas
+        self.first = asyncio.ensure_future(anext(deltas, None))
+        self.first.add_done_callback(watch.see_first)
 
     async def peek(self, timeout_s: float) -> None:
         """Raises what the engine raises within `timeout_s`; after that, errors belong into the stream."""
         try:
-            await asyncio.wait({self._first}, timeout=timeout_s)
-            if self._first.done():
-                self._first.result()
+            await asyncio.wait({self.first}, timeout=timeout_s)
+            if self.first.done():
+                self.first.result()
         except BaseException:
             await self.close()
             raise
 
-    async def __aiter__(self) -> AsyncIterator[EngineDelta]:
-        delta = await self._first
-        while delta is not None:
-            yield delta
-            delta = await anext(self._deltas, None)
-
     async def close(self) -> None:
-        self._first.cancel()
-        await asyncio.wait({self._first})
-        if not self._first.cancelled():
-            self._first.exception()  # heard by whoever iterates; here it only must not go unretrieved
-        await self._deltas.aclose()
+        self.first.cancel()
+        await asyncio.wait({self.first})
+        if not self.first.cancelled():
+            self.first.exception()  # heard by whoever iterates; here it only must not go unretrieved
+        await self.rest.aclose()
 
 
 async def events(
@@ -62,8 +59,11 @@ async def events(
     generation.watch.start()
     try:
         yield stream.start()
-        async for delta in generation:
-            yield stream.feed(delta)
+        first = await generation.first
+        if first is not None:
+            yield stream.feed(first)
+            async for delta in generation.rest:
+                yield stream.feed(delta)
     except EngineError as error:
         generation.refusal = error
         yield _failure(stream, Failed.of(error))
