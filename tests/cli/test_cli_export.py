@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 from itertools import pairwise
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
 import typer.main
 import yaml
@@ -58,7 +58,6 @@ def flags(argv):
     return dict(pairwise(argv))
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 @pytest.mark.parametrize("arguments", [("rehearsal",), KIMI, TWO_NODES], ids=lambda each: each[0])
 def test_systemd_accepts_the_units(exported, home, arguments):
     exported("systemd", *arguments)
@@ -130,7 +129,6 @@ def test_compose_runs_the_planned_command_and_the_gateway_reaches_it(exported, s
 
 @pytest.mark.parametrize("arguments", [KIMI, (*R1, "--replicas", "3"), TWO_NODES], ids=["one", "replicas", "nodes"])
 def test_manifests_fit_their_schemas(exported, arguments):
-    kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="it has Kubernetes' schemas")
     (text,) = [text for name, text in exported("k8s", *arguments).items() if name.endswith(".yaml")]
     for manifest in yaml.safe_load_all(text):
         if manifest["kind"] != "LeaderWorkerSet":  # no part of Kubernetes itself
