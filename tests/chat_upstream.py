@@ -62,6 +62,7 @@ class PlayedUpstream:
     play: object = ()
     model: str = "m"
     models: object = None
+    sglang_version: str = "0.5.10.post1"
     requests: list = field(default_factory=list)
     headers: list = field(default_factory=list)
     peers: list = field(default_factory=list)
@@ -72,6 +73,9 @@ class PlayedUpstream:
     async def list(self, _):
         entry = {"id": self.model, "object": "model", "owned_by": "sglang", "max_model_len": 1000}
         return JSONResponse({"object": "list", "data": [entry] if self.models is None else self.models})
+
+    async def server_info(self, _):
+        return JSONResponse({"version": self.sglang_version})
 
     async def complete(self, request):
         self.requests.append(await request.json())
@@ -130,6 +134,8 @@ async def _dispatch(request):
     upstream = _PLAYING.get(request.path_params["number"])
     if upstream is None:
         return JSONResponse({"error": "gone"}, status_code=410)
+    if request.url.path.endswith("/server_info"):
+        return await upstream.server_info(request)
     return await (upstream.complete if request.method == "POST" else upstream.list)(request)
 
 
@@ -138,6 +144,7 @@ def _port():
     routes = [
         Route("/{number:int}/v1/chat/completions", _dispatch, methods=["POST"]),
         Route("/{number:int}/v1/models", _dispatch, methods=["GET"]),
+        Route("/{number:int}/server_info", _dispatch, methods=["GET"]),
         Route("/{number:int}/tokenize", _dispatch, methods=["POST"]),
     ]
     server = ExitStack()

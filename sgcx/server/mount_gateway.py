@@ -30,20 +30,20 @@ _STOP_S = 20.0
 def serve_before(config: ChildConfig, start: Callable[[int], subprocess.Popen[bytes]]) -> None:
     """Serves until it is told to stop, or SGLang ends, whose exit code it then has. `start` takes SGLang's port."""
     host, port = _option(config.sglang_argv, "--host"), int(_option(config.sglang_argv, "--port"))
-    inner_port = free_port(_LOOPBACK)
-    sglang = start(inner_port)
-    # The HTTP server finishes its answers first, and then lets the signal through.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(sglang.poll() or 0))
-    threading.Thread(target=_stop_with, args=(sglang,), daemon=True).start()
     key = None if config.api_key_path is None else Path(config.api_key_path).read_text().strip()
+    inner_port = free_port(_LOOPBACK)
     upstream = Upstream(
         url=f"http://{_LOOPBACK}:{inner_port}/v1",
         model=config.served_model_name,
         verbatim_arguments=decodes_any_arguments(version("sglang")),
     )
     engine = ChatEngine(upstream, api_key=key)
+    app = build_app(build_endpoint(config, lambda _: engine), engine, api_key=key, host=host)
+    sglang = start(inner_port)
     try:
-        app = build_app(build_endpoint(config, lambda _: engine), engine, api_key=key, host=host)
+        # The HTTP server finishes its answers first, and then lets the signal through.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(sglang.poll() or 0))
+        threading.Thread(target=_stop_with, args=(sglang,), daemon=True).start()
         serve(app, host=host, port=port, on_ready=lambda: None)
     finally:
         _end(sglang)

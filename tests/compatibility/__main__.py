@@ -1,6 +1,6 @@
 """`PYTHONPATH=tests python -m compatibility`: the end-to-end tests with other releases, as a table.
 
-Every cell is a run of the contract tests and the five Codex workflows on the real SGLang (on a CPU, with the scripted
+Every cell is a run of the contract tests and the Codex workflows on the real SGLang (on a CPU, with the scripted
 checkpoint). What it installs stays in SGCX_TEST_HOME: 2.4 GiB for each release of SGLang. A run takes about three
 minutes and an installation three more. Cells that are not run again keep what `results.json` has of them, and
 docs/compatibility.md is written anew from all of it.

@@ -97,6 +97,11 @@ class Rehearsal:
     def log(self) -> Path:
         return Path(self.result["log"])
 
+    @property
+    def engine_url(self) -> str:
+        """Of SGLang itself, behind the gateway where there is one."""
+        return self.result.get("upstream", {"url": self.result["base_url"]})["url"]
+
     def client(self, **options) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.key}"}
         return httpx.Client(base_url=self.result["base_url"], headers=headers, trust_env=False, timeout=120, **options)

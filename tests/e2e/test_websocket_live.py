@@ -55,7 +55,7 @@ def test_a_client_that_leaves_leaves_nothing_in_the_engine(rehearsal, connection
         pass
     connection.close()
     with rehearsal.client() as client:
-        loads = str(client.base_url.copy_with(path="/v1/loads"))
+        loads = f"{rehearsal.engine_url}/loads"
         deadline = time.monotonic() + 30
         while client.get(loads).json()["loads"][0]["num_running_reqs"]:
             assert time.monotonic() < deadline, "the engine still works for a client that has left"

@@ -218,6 +218,20 @@ def test_model_context_and_dialect_are_found_out(paths):
     assert prepared.api_key_path is None
 
 
+@pytest.mark.parametrize(("version", "sent"), [("0.5.11", '"{\\"n\\":  1}"'), ("0.5.16", '{"n":  1}')])
+def test_past_arguments_reach_each_sglang_as_it_decodes_them(paths, version, sent):
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": '{"n":  1}'}
+    output = {"type": "function_call_output", "call_id": "c", "output": "1"}
+    with played(HELLO, sglang_version=version) as upstream:
+        prepared = prepare_gateway(GatewayOptions(upstream=upstream.url, port=0, dialect="kimi_k2"), paths)
+        with running(prepared.app) as port:
+            key = paths.api_key.read_text().strip()
+            with openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=key, max_retries=0) as sdk:
+                sdk.responses.create(model="m", input=[{"role": "user", "content": "hi"}, call, output])
+    [request] = upstream.requests
+    assert request["messages"][-2]["tool_calls"][0]["function"]["arguments"] == sent
+
+
 def test_r1_always_thinks(paths):
     models = [{"id": "some/DeepSeek-R1-Variant", "max_model_len": 4000}]
     with played(HELLO, models=models) as upstream:
