@@ -37,7 +37,7 @@ def sgcx(home: Path) -> Sgcx:
                 "SGCX_HOME": str(home / "sgcx"),
                 "CODEX_HOME": str(home / "codex"),
                 "PATH": str(home / "bin"),
-                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]),
                 "COLUMNS": "80",
                 "LC_ALL": "C.UTF-8",
                 **environment,

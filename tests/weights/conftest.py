@@ -34,7 +34,7 @@ class Puller:
             [sys.executable, "-m", "sgcx", *arguments],
             env={
                 "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]),
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "HOME": str(self.home),
                 "SGCX_HOME": str(self.home / "sgcx"),
