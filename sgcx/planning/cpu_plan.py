@@ -56,7 +56,7 @@ def _size_decisions(context_length: int, max_total_tokens: int, max_running_requ
         Decision(
             "max_total_tokens", max_total_tokens, f"{max_total_tokens // context_length} full sessions stay cached"
         ),
-        Decision("mem_fraction_static", 0.1, "max_total_tokens sets the cache; this keeps the rest small"),
+        Decision("mem_fraction_static", 0.5, "max_total_tokens sets the cache; others may use memory meanwhile"),
         Decision("chunked_prefill_size", 4096, "a long prompt is read in steps, so that others get a turn"),
         Decision("max_running_requests", max_running_requests, "each is light"),
         Decision("max_queued_requests", 4 * max_running_requests, "overload is answered with 503 at once"),

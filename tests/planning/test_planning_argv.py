@@ -49,7 +49,7 @@ def test_a_rehearsal_becomes_the_cpu_flags() -> None:
         "--disable-cuda-graph",
         "--disable-overlap-schedule",
         "--dtype bfloat16",
-        "--mem-fraction-static 0.1",
+        "--mem-fraction-static 0.5",
         "--chunked-prefill-size 4096",
         "--max-running-requests 32",
         "--grammar-backend xgrammar",
