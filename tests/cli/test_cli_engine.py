@@ -117,7 +117,7 @@ def test_an_unknown_engine_lists_the_known(sgcx: Sgcx) -> None:
 error: There is no engine 'sglang-9'
 
 hint: Engines: sglang-0.5.10.post1-cpu, sglang-0.5.10.post1-cu129, sglang-0.5.20-cpu, sglang-0.5.23-cpu
-""",  # noqa: E501
+""",
         )
     )
 
