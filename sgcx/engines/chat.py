@@ -23,7 +23,7 @@ from sgcx.errors import EngineError
 from sgcx.responses.deltas import EngineDelta, Failed, Finished
 from sgcx.responses.dialect import Reader
 from sgcx.responses.engine import EngineRequest
-from sgcx.responses.logprob_alignment import LogprobAlignment
+from sgcx.responses.generation.logprob_alignment import LogprobAlignment
 from sgcx.responses.sse import SseDecoder
 
 _CONNECT_TIMEOUT_S = 5.0

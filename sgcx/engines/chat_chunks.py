@@ -26,7 +26,7 @@ from sgcx.responses.deltas import (
     Usage,
 )
 from sgcx.responses.dialect import Reader
-from sgcx.responses.logprob_alignment import LogprobAlignment
+from sgcx.responses.generation.logprob_alignment import LogprobAlignment
 
 Object: TypeAlias = Mapping[str, object]
 

@@ -24,7 +24,7 @@ from sgcx.errors import EngineError
 from sgcx.responses.deltas import EngineDelta, Finished, ToolCallFinished
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import EngineRequest
-from sgcx.responses.logprob_alignment import LogprobAlignment
+from sgcx.responses.generation.logprob_alignment import LogprobAlignment
 from sgcx.responses.wire import JsonObject, JsonValue
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import TypedDict
 from sgcx.engines.refusals import refusal
 from sgcx.responses.deltas import EngineDelta, Failed, Finished, TokenLogprob, Usage
 from sgcx.responses.dialect import Reader
-from sgcx.responses.logprob_alignment import LogprobAlignment
+from sgcx.responses.generation.logprob_alignment import LogprobAlignment
 
 _Logprob = tuple[float, int, str | None]
 """With the token's id and text."""

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Mapping
 
 from sgcx.http.keeping import Batches, Turn
 from sgcx.responses.events import Event
-from sgcx.responses.replay import condense, snapshot
+from sgcx.responses.output.replay import condense, snapshot
 from sgcx.responses.stream import ResponseStream
 from sgcx.responses.wire import JsonObject
 

@@ -20,8 +20,8 @@ from sgcx.http.ids import new_id
 from sgcx.http.keeping import Turn, open_turn
 from sgcx.http.prompts import Prompts
 from sgcx.http.reading import read_turn
-from sgcx.responses.compaction import History
-from sgcx.responses.output_compaction import compaction_item
+from sgcx.responses.context.compaction import History
+from sgcx.responses.output.compaction import compaction_item
 from sgcx.responses.request import ResponsesRequest
 from sgcx.responses.stream import usage_object
 from sgcx.responses.wire import JsonObject

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sgcx.errors import EngineError
 from sgcx.http.prompts import Prompts, with_items
-from sgcx.responses.compaction import History, compacted, split_history, summary_request
-from sgcx.responses.compaction_item import encode_messages
+from sgcx.responses.context.compaction import History, compacted, split_history, summary_request
 from sgcx.responses.deltas import CompactionFinished, CompactionStarted, EngineDelta, Failed, Finished, TextDelta, Usage
+from sgcx.responses.input.compaction import encode_messages
 from sgcx.responses.items import Message
 from sgcx.responses.request import ResponsesRequest
 

@@ -11,11 +11,11 @@ from sgcx.http.answering import answer_json, answering, not_found
 from sgcx.http.bodies import read_json
 from sgcx.http.ids import new_id
 from sgcx.http.pages import item_list, listed, parse_page
-from sgcx.responses.history import own_items
-from sgcx.responses.input_items import InputReader
+from sgcx.responses.continuation.history import own_items
+from sgcx.responses.continuation.storage import Conversation, Storage
+from sgcx.responses.input.items import InputReader
 from sgcx.responses.parsing import Node, body_node
-from sgcx.responses.storage import Conversation, Storage
-from sgcx.responses.tool_table import ToolTable
+from sgcx.responses.tools.table import ToolTable
 from sgcx.responses.wire import JsonObject
 
 _CONVERSATION = "/v1/conversations/{conversation_id}"

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from starlette.requests import HTTPConnection
 
 from sgcx.http.metrics import Metrics
+from sgcx.responses.continuation.prompt_memory import PromptMemory
+from sgcx.responses.continuation.storage import Storage
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import Engine
 from sgcx.responses.prompt import ServedModel
-from sgcx.responses.prompt_memory import PromptMemory
 from sgcx.responses.seal import Seal
-from sgcx.responses.storage import Storage
 
 REASONING_INCLUDED = ("x-reasoning-included", "true")
 """Codex adds the sealed reasoning of its history, by its own estimate, to the usage that it was told, and compacts too

@@ -13,20 +13,19 @@ from dataclasses import dataclass, field
 
 from sgcx.errors import InvalidRequest
 from sgcx.http.ids import new_id
-from sgcx.responses.events import Event
-from sgcx.responses.history import (
+from sgcx.responses.continuation.history import (
     earlier_items,
-    objects,
     own_items,
     referenced_ids,
     require_calls,
     with_references,
 )
+from sgcx.responses.continuation.recent import RecentResponses
+from sgcx.responses.continuation.storage import Storage, StoredResponse
+from sgcx.responses.events import Event
+from sgcx.responses.output.replay import condense, is_terminal
 from sgcx.responses.parsing import Node, body_node
-from sgcx.responses.recent import RecentResponses
-from sgcx.responses.replay import condense, is_terminal
-from sgcx.responses.storage import Storage, StoredResponse
-from sgcx.responses.wire import JsonObject, JsonValue
+from sgcx.responses.wire import JsonObject, JsonValue, objects
 
 logger = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from sgcx.responses.call_guard import CallGuard
 from sgcx.responses.constraint import Constraint
 from sgcx.responses.deltas import EngineDelta
-from sgcx.responses.tool_table import ToolTable
+from sgcx.responses.generation.call_guard import CallGuard
+from sgcx.responses.tools.table import ToolTable
 
 
 def obeying(

@@ -9,13 +9,13 @@ from sgcx.errors import EngineError
 from sgcx.http.endpoint import Endpoint
 from sgcx.http.obeying import obeying
 from sgcx.responses.constraint import Constraint
+from sgcx.responses.context.truncation import Truncation
 from sgcx.responses.deltas import EngineDelta
 from sgcx.responses.engine import Engine, EngineRequest
+from sgcx.responses.generation.regeneration import generate_answer
 from sgcx.responses.items import InputItem
 from sgcx.responses.prompt import build_engine_request
-from sgcx.responses.regeneration import generate_answer
 from sgcx.responses.request import ResponsesRequest
-from sgcx.responses.truncation import Truncation
 
 _TOO_LONG = "context_length_exceeded"
 _ANSWER_SHARE = 16

@@ -17,8 +17,8 @@ from sgcx.http.event_stream import EventStream
 from sgcx.http.ids import new_id
 from sgcx.http.pages import item_list, parse_integer, parse_page
 from sgcx.responses import sse
-from sgcx.responses.replay import replay
-from sgcx.responses.storage import Storage
+from sgcx.responses.continuation.storage import Storage
+from sgcx.responses.output.replay import replay
 from sgcx.responses.wire import JsonObject
 
 _RESPONSE = "/v1/responses/{response_id}"

@@ -26,8 +26,8 @@ from sgcx.http.ids import new_id
 from sgcx.http.keeping import Turn, open_turn
 from sgcx.http.metrics import Request
 from sgcx.responses.client_event import parse_client_event
+from sgcx.responses.continuation.recent import RecentResponses
 from sgcx.responses.events import Event
-from sgcx.responses.recent import RecentResponses
 from sgcx.responses.wire import JsonObject
 
 logger = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from sgcx.responses.grammars.expressions import Grammar, UnsupportedGrammar
 from sgcx.responses.grammars.json import json_property_ebnf
 from sgcx.responses.grammars.lark import START, parse_lark
 from sgcx.responses.grammars.regex import parse_regex
-from sgcx.responses.tool_choice import ToolChoice
-from sgcx.responses.tool_table import ToolTable
-from sgcx.responses.tools import CUSTOM_INPUT, CustomTool, FunctionTool, Tool
+from sgcx.responses.tools.choice import ToolChoice
+from sgcx.responses.tools.declared import CUSTOM_INPUT, CustomTool, FunctionTool, Tool
+from sgcx.responses.tools.table import ToolTable
 from sgcx.responses.wire import JsonObject
 
 _LONGEST_GRAMMAR = 64 * 1024

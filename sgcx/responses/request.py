@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sgcx.errors import InvalidRequest
-from sgcx.responses.compaction_item import CompactionWish, parse_compaction_wish
 from sgcx.responses.constraint import unenforceable_grammars
-from sgcx.responses.input_items import InputReader
+from sgcx.responses.input.compaction import CompactionWish, parse_compaction_wish
+from sgcx.responses.input.items import InputReader
 from sgcx.responses.items import InputItem
 from sgcx.responses.parsing import Node, body_node
 from sgcx.responses.seal import Seal
-from sgcx.responses.tool_choice import ToolChoice, parse_tool_choice
-from sgcx.responses.tool_table import ToolTable, parse_tool_table
-from sgcx.responses.tools import echoed_tools
+from sgcx.responses.tools.choice import ToolChoice, parse_tool_choice
+from sgcx.responses.tools.declared import echoed_tools
+from sgcx.responses.tools.table import ToolTable, parse_tool_table
 from sgcx.responses.wire import JsonObject, JsonValue
 
 _SEALED_REASONING = "reasoning.encrypted_content"

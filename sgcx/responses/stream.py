@@ -31,7 +31,9 @@ from sgcx.responses.deltas import (
     Usage,
 )
 from sgcx.responses.events import Event, ResponseEventType
-from sgcx.responses.output import (
+from sgcx.responses.output.calls import CallItem, call_item
+from sgcx.responses.output.compaction import CompactionItem
+from sgcx.responses.output.items import (
     ItemStatus,
     MessageItem,
     OutputItem,
@@ -39,11 +41,9 @@ from sgcx.responses.output import (
     ReasoningItem,
     SummarizedReasoningItem,
 )
-from sgcx.responses.output_calls import CallItem, call_item
-from sgcx.responses.output_compaction import CompactionItem
 from sgcx.responses.request import ResponsesRequest
 from sgcx.responses.seal import Seal
-from sgcx.responses.tool_table import ToolTable
+from sgcx.responses.tools.table import ToolTable
 from sgcx.responses.wire import JsonObject, JsonValue
 
 ResponseStatus = Literal["in_progress", "completed", "incomplete", "failed"]

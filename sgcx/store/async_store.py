@@ -9,7 +9,7 @@ from pathlib import Path
 from time import time
 from typing import TypeVar
 
-from sgcx.responses.storage import Conversation, StoredResponse
+from sgcx.responses.continuation.storage import Conversation, StoredResponse
 from sgcx.responses.wire import JsonObject
 from sgcx.store.response_store import ResponseStore
 

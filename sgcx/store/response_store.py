@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from sgcx.responses.storage import Conversation, StoredResponse
+from sgcx.responses.continuation.storage import Conversation, StoredResponse
 from sgcx.responses.wire import JsonObject
 from sgcx.store.bounds import Bounds
 from sgcx.store.database import Database

@@ -21,9 +21,9 @@ from sgcx.responses.deltas import (
     ToolCallStarted,
     Usage,
 )
-from sgcx.responses.logprob_alignment import LogprobAlignment
+from sgcx.responses.generation.logprob_alignment import LogprobAlignment
 from sgcx.responses.stream import ResponseStream
-from sgcx.responses.tool_table import ToolTable
+from sgcx.responses.tools.table import ToolTable
 
 
 def read(*chunks, reader=None):

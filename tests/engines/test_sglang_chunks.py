@@ -8,7 +8,7 @@ from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.engines.sglang_chunks import ChunkReader
 from sgcx.errors import EngineError
 from sgcx.responses.deltas import Failed, Finished, ReasoningDelta, TextDelta, TokenLogprob, Usage
-from sgcx.responses.logprob_alignment import LogprobAlignment
+from sgcx.responses.generation.logprob_alignment import LogprobAlignment
 
 TOKENS = ["hm", "</think>", "Hel", "lo", "<|im_end|>"]
 COUNTS = {"prompt_tokens": 7, "cached_tokens": 2, "completion_tokens": 5, "reasoning_tokens": 1}

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from sgcx.responses.storage import Conversation
+from sgcx.responses.continuation.storage import Conversation
 from sgcx.store.async_store import AsyncStore
 from sgcx.store.response_store import ResponseStore
 

@@ -1,0 +1,130 @@
+"""What the latest prompts of each conversation began with: why a prefix cache misses, and tools that a turn lacks.
+
+Clients drop their tools from a turn that must not call any, such as Codex's own compaction. The declarations stand
+at the very front of a prompt, so without them nothing of the conversation behind is found in the cache. The memory
+knows what they were. It is small and forgets the conversations that were not heard of for longest.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from sgcx.responses.items import InputItem
+from sgcx.responses.request import ResponsesRequest
+from sgcx.responses.tools.table import ToolTable
+from sgcx.responses.wire import JsonValue
+
+MissReason = Literal["first_or_evicted", "tools_changed", "instructions_changed", "input_changed"]
+_MAX_KEYS = 512
+_PROMPTS_PER_KEY = 4
+"""Sub-agents share their parent's key, each with a conversation of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOutlook:
+    """Whether a prompt begins with an earlier one. What the engine still holds of that only the usage tells.
+
+    `earlier`: the response to the prompt it was compared with. `changed_item`: the first item that differs, where
+    that is the reason.
+    """
+
+    reason: MissReason | None
+    earlier: str | None = None
+    changed_item: int | None = None
+
+    def __str__(self) -> str:
+        if self.reason is None:
+            return "hit"
+        where = "" if self.changed_item is None else f" at item {self.changed_item}"
+        return f"miss: {self.reason}{where}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    response_id: str
+    declared: JsonValue
+    """`tools` as the client sent them."""
+    tools: ToolTable
+    instructions: str | None
+    items: array[int]
+    """Fingerprints."""
+
+    def shared(self, items: array[int]) -> int:
+        """How many items both begin with."""
+        low, high = 0, min(len(self.items), len(items))
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.items[low:middle] == items[low:middle]:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+
+@dataclass(slots=True)
+class PromptMemory:
+    _prompts: OrderedDict[str, list[_Prompt]] = field(default_factory=OrderedDict)
+
+    def left_out_tools(self, request: ResponsesRequest) -> JsonValue:
+        """The tools that the conversation had until this turn came without any. None: it had none either."""
+        if request.tools.by_exposed_name:
+            return None
+        items = _fingerprints(request.input)
+        nearest = self._nearest(request.prompt_cache_key, items)
+        if nearest is None or not nearest.tools.by_exposed_name or nearest.instructions != request.instructions:
+            return None
+        return nearest.declared if nearest.shared(items) else None
+
+    def note(self, request: ResponsesRequest, declared: JsonValue, response_id: str) -> CacheOutlook | None:
+        """Remembers the prompt, and tells how it compares with those before. None without a `prompt_cache_key`.
+
+        `declared`: the tools of `request` as they came over the wire. `response_id`: its answer.
+        """
+        key = request.prompt_cache_key
+        if key is None:
+            return None
+        items = _fingerprints(request.input)
+        nearest = self._nearest(key, items)
+        outlook = _compare(nearest, request, items)
+        prompts = self._prompts.setdefault(key, [])
+        if nearest is not None and nearest.shared(items) == len(nearest.items):
+            prompts.remove(nearest)  # it goes on
+        prompt = _Prompt(response_id, declared, request.tools, request.instructions, items)
+        prompts.append(_with_tools_of(nearest, prompt))
+        del prompts[:-_PROMPTS_PER_KEY]
+        self._prompts.move_to_end(key)
+        while len(self._prompts) > _MAX_KEYS:
+            self._prompts.popitem(last=False)
+        return outlook
+
+    def _nearest(self, key: str | None, items: array[int]) -> _Prompt | None:
+        prompts = self._prompts.get(key, []) if key is not None else []
+        return max(reversed(prompts), key=lambda prompt: prompt.shared(items), default=None)
+
+
+def _compare(nearest: _Prompt | None, request: ResponsesRequest, items: array[int]) -> CacheOutlook:
+    if nearest is None:
+        return CacheOutlook("first_or_evicted")
+    if nearest.tools != request.tools and nearest.tools.chat_tools() != request.tools.chat_tools():
+        return CacheOutlook("tools_changed", nearest.response_id)
+    if nearest.instructions != request.instructions:
+        return CacheOutlook("instructions_changed", nearest.response_id)
+    shared = nearest.shared(items)
+    if shared < min(len(nearest.items), len(items)):
+        return CacheOutlook("input_changed", nearest.response_id, shared)
+    return CacheOutlook(None, nearest.response_id)
+
+
+def _with_tools_of(nearest: _Prompt | None, prompt: _Prompt) -> _Prompt:
+    """Tools that stay the same are held once."""
+    if nearest is None or nearest.tools != prompt.tools or nearest.declared != prompt.declared:
+        return prompt
+    return replace(prompt, tools=nearest.tools, declared=nearest.declared)
+
+
+def _fingerprints(items: Sequence[InputItem]) -> array[int]:
+    return array("q", map(hash, items))
