@@ -38,6 +38,11 @@ class Load:
     def gap_s(self, share: float) -> float:
         return percentile([gap for timing in self.timings for gap in timing.gaps_s], share)
 
+    def decode_tokens_per_s(self, share: float) -> float:
+        """Of one stream, after its first token."""
+        rates = (timing.decode_tokens_per_s for timing in self.timings)
+        return percentile([rate for rate in rates if rate is not None], share)
+
 
 def percentile(values: Sequence[float], share: float) -> float:
     """The value that `share` of all are not above; 0 where there are none."""

@@ -26,6 +26,8 @@ class Row:
     gap_p50_s: float
     """Between arrivals of tokens; several tokens may arrive together."""
     gap_p99_s: float
+    decode_p50_tokens_per_s: float
+    """Of one stream after its first token; 0 where no answer had a second one."""
 
     @classmethod
     def of(cls, load: Load) -> Row:
@@ -44,6 +46,7 @@ class Row:
             first_token_p90_s=load.first_token_s(0.9),
             gap_p50_s=load.gap_s(0.5),
             gap_p99_s=load.gap_s(0.99),
+            decode_p50_tokens_per_s=load.decode_tokens_per_s(0.5),
         )
 
 

@@ -45,6 +45,12 @@ class Timing:
     cached_tokens: int
     output_tokens: int
 
+    @property
+    def decode_tokens_per_s(self) -> float | None:
+        """After the first token; None where no other one came."""
+        decode_s = self.total_s - self.first_token_s
+        return (self.output_tokens - 1) / decode_s if self.output_tokens > 1 and decode_s > 0 else None
+
 
 class RequestFailed(Exception):
     """The server refused the request, or its answer did not end as it should."""

@@ -12,6 +12,7 @@ from sgcx.cli.memory_bar import memory_bar, memory_legend
 from sgcx.planning.memory import MemoryEstimate
 from sgcx.planning.plan import LaunchPlan
 from sgcx.planning.profile import HubCheckpoint
+from sgcx.planning.speed import SpeedEstimate
 from sgcx.workflows.launch_command import LaunchCommand
 
 _WIDEST_BAR = 100
@@ -108,18 +109,8 @@ def _facts(plan: LaunchPlan) -> list[tuple[str, str]]:
     facts = [("Cache", cache_sentence(plan))]
     if plan.host_cache_tokens:
         facts.append(("Host cache", f"{plan.host_cache_tokens:,} tokens of older sessions"))
-    speed = plan.speed
-    if speed is not None:
-        alone, together = _range(speed.decode_tokens_per_s), _range(speed.decode_tokens_per_s_full)
-        facts.append(("Decode", f"{alone} tokens/s alone, {together} with {speed.streams} streams (estimate)"))
-        seconds = _range(speed.time_to_first_token_s)
-        facts.append(
-            (
-                "Prefill",
-                f"{_range(speed.prefill_tokens_per_s)} tokens/s; {speed.prompt_tokens:,} new tokens "
-                f"take {seconds} s (estimate)",
-            )
-        )
+    if plan.speed is not None:
+        facts += _speed(plan.speed)
     for each in plan.measurements:
         facts.append(
             (
@@ -129,6 +120,16 @@ def _facts(plan: LaunchPlan) -> list[tuple[str, str]]:
             )
         )
     return facts
+
+
+def _speed(speed: SpeedEstimate) -> list[tuple[str, str]]:
+    source = "from a bench here" if speed.is_measured else "estimate"
+    alone, together = _range(speed.decode_tokens_per_s), _range(speed.decode_tokens_per_s_full)
+    prefill, seconds = _range(speed.prefill_tokens_per_s), _range(speed.time_to_first_token_s)
+    return [
+        ("Decode", f"{alone} tokens/s alone, {together} with {speed.streams} streams ({source})"),
+        ("Prefill", f"{prefill} tokens/s; {speed.prompt_tokens:,} new tokens take {seconds} s ({source})"),
+    ]
 
 
 def _print_left_out(plan: LaunchPlan, as_ascii: bool) -> None:

@@ -1,11 +1,12 @@
-"""What a start taught: SGLang's own figures beside the predicted ones, and what the next plan makes of it."""
+"""What starts and benches taught: what was reported or measured beside what was planned, for the next plan."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from sgcx.planning.fields import Fields
+from sgcx.planning.measured_speed import MeasuredSpeed, SpeedKey, parse_speeds, speeds_to_json
 from sgcx.planning.memory import GIB, UNCALIBRATED, Calibration
 
 _PLAUSIBLE_WEIGHTS = (0.8, 1.25)
@@ -93,30 +94,37 @@ def _calibration(prediction: Prediction, observation: Observation) -> Calibratio
 
 @dataclass(frozen=True, slots=True)
 class CalibrationTable:
+    """`entries`: what starts taught about memory. `speeds`: what benches measured."""
+
     entries: Mapping[CalibrationKey, Calibration] = field(default_factory=dict)
+    speeds: Mapping[SpeedKey, MeasuredSpeed] = field(default_factory=dict)
 
     def get(self, key: CalibrationKey) -> Calibration:
         return self.entries.get(key, UNCALIBRATED)
 
     def with_entry(self, key: CalibrationKey, calibration: Calibration) -> CalibrationTable:
-        return CalibrationTable({**self.entries, key: calibration})
+        return replace(self, entries={**self.entries, key: calibration})
 
-    def to_json(self) -> list[dict[str, object]]:
-        return [{**asdict(key), **asdict(calibration)} for key, calibration in self.entries.items()]
+    def with_speed(self, key: SpeedKey, speed: MeasuredSpeed) -> CalibrationTable:
+        return replace(self, speeds={**self.speeds, key: speed})
+
+    def to_json(self) -> dict[str, object]:
+        entries = [{**asdict(key), **asdict(calibration)} for key, calibration in self.entries.items()]
+        return {"entries": entries, "speeds": speeds_to_json(self.speeds)}
 
 
 def parse_calibrations(value: object, *, origin: str) -> CalibrationTable:
-    """The inverse of `to_json`, from `{"entries": …}`."""
-    entries: dict[CalibrationKey, Calibration] = {}
-    for fields in Fields.of(value, origin).tables("entries"):
-        key = CalibrationKey(fields.text("repository"), fields.text("gpu_name"), fields.text("sglang_version"))
-        lowest, highest = _PLAUSIBLE_WEIGHTS
-        entries[key] = Calibration(
-            weights_factor=fields.number("weights_factor", at_least=lowest, at_most=highest),
-            unexplained_bytes=int(
-                fields.number(
-                    "unexplained_bytes", at_least=-_PLAUSIBLE_UNEXPLAINED_BYTES, at_most=_PLAUSIBLE_UNEXPLAINED_BYTES
-                )
-            ),
-        )
-    return CalibrationTable(entries)
+    """The inverse of `to_json`. Files from before there were benches have no `speeds`."""
+    fields = Fields.of(value, origin)
+    speeds = parse_speeds(fields.tables("speeds")) if fields.has("speeds") else {}
+    return CalibrationTable(dict(map(_parse_entry, fields.tables("entries"))), speeds)
+
+
+def _parse_entry(fields: Fields) -> tuple[CalibrationKey, Calibration]:
+    key = CalibrationKey(fields.text("repository"), fields.text("gpu_name"), fields.text("sglang_version"))
+    lowest, highest = _PLAUSIBLE_WEIGHTS
+    most_bytes = _PLAUSIBLE_UNEXPLAINED_BYTES
+    return key, Calibration(
+        weights_factor=fields.number("weights_factor", at_least=lowest, at_most=highest),
+        unexplained_bytes=int(fields.number("unexplained_bytes", at_least=-most_bytes, at_most=most_bytes)),
+    )

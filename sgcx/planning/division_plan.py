@@ -23,7 +23,7 @@ def division_decisions(checkpoint: HubCheckpoint, layout: Layout, wishes: Wishes
         )
         decisions.append(Decision("dp_size", parallelism.dp_size, because))
         decisions.append(Decision("enable_dp_attention", True, "the ranks share the experts, not the attention"))
-    if _divides_experts(checkpoint, layout, wishes):
+    if divides_experts(checkpoint, layout, wishes):
         because = "whole experts on each GPU: the published recipe for throughput with these weights"
         decisions.append(Decision("ep_size", parallelism.tp_size, because))
     if layout.node_count > 1:
@@ -40,13 +40,13 @@ def declined_divisions(checkpoint: HubCheckpoint, layout: Layout, wishes: Wishes
     if parallelism.tp_size > 1 and parallelism.dp_size == 1 and latent:
         because = "a session that comes to another rank finds nothing of its history in that rank's cache"
         declined.append(Declined("data-parallel attention", because))
-    if parallelism.tp_size > 1 and checkpoint.architecture.experts and not _divides_experts(checkpoint, layout, wishes):
+    if parallelism.tp_size > 1 and checkpoint.architecture.experts and not divides_experts(checkpoint, layout, wishes):
         because = "tensor parallelism divides every expert evenly, so no GPU waits for a popular one"
         declined.append(Declined("expert parallelism", because))
     return declined
 
 
-def _divides_experts(checkpoint: HubCheckpoint, layout: Layout, wishes: Wishes) -> bool:
+def divides_experts(checkpoint: HubCheckpoint, layout: Layout, wishes: Wishes) -> bool:
     return (
         wishes.prefer == "throughput"
         and checkpoint.architecture.experts is not None

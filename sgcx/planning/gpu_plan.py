@@ -6,16 +6,17 @@ starve on several machines that hold the model well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sgcx.planning.backends import attention_backend, moe_runner_backend
 from sgcx.planning.calibration import Prediction
-from sgcx.planning.division_plan import declined_divisions, division_decisions
-from sgcx.planning.host_cache import choose_host_cache, declined_host_cache, host_cache_decisions
+from sgcx.planning.division_plan import declined_divisions, divides_experts, division_decisions
+from sgcx.planning.host_cache import HostCache, choose_host_cache, declined_host_cache, host_cache_decisions
 from sgcx.planning.layout import Demand, Layout, calibration_key
+from sgcx.planning.measured_speed import SpeedKey
 from sgcx.planning.memory import GIB, gib, kv_bytes_per_token
 from sgcx.planning.plan import Decision, LaunchPlan, Wishes, reading_decisions
-from sgcx.planning.profile import HubCheckpoint, Profile
+from sgcx.planning.profile import HubCheckpoint, Measurement, Profile
 from sgcx.planning.selection import ExcludedGpu
 from sgcx.planning.snapshot import HardwareSnapshot
 from sgcx.planning.speculation_plan import declined_speculation, speculation_decisions, speculation_environment
@@ -41,35 +42,23 @@ class Chosen:
 
 
 def build_gpu_plan(hardware: HardwareSnapshot, chosen: Chosen, wishes: Wishes, demand: Demand) -> LaunchPlan:
-    profile, checkpoint, layout = chosen.profile, chosen.checkpoint, chosen.layout
-    gpu = layout.gpus[0]
+    checkpoint, layout = chosen.checkpoint, chosen.layout
     host_cache = choose_host_cache(hardware, checkpoint, layout, wishes)
     linked_by_nvlink = hardware.all_linked_by_nvlink(each.index for each in layout.gpus)
-    speed = estimate_speed(
-        checkpoint, layout, demand.max_running_requests, linked_by_nvlink=linked_by_nvlink or not hardware.gpu_links
-    )
+    speed_key = _speed_key(checkpoint, layout, wishes, demand)
     return LaunchPlan(
-        profile=profile.with_variant(checkpoint),
+        profile=chosen.profile.with_variant(checkpoint),
         accelerator="cuda",
         sglang_version=demand.sglang_version,
         gpu_indices=tuple(each.index for each in layout.gpus),
-        decisions=(
-            *division_decisions(checkpoint, layout, wishes),
-            *_memory_decisions(profile, checkpoint, layout),
-            *_kernel_decisions(checkpoint, layout),
-            *speculation_decisions(checkpoint, layout),
-            *host_cache_decisions(checkpoint, layout, host_cache),
-            *_traffic_decisions(demand.max_running_requests),
-            *_loading_decisions(checkpoint),
-            *reading_decisions(profile),
-        ),
+        decisions=_decisions(chosen, wishes, demand, host_cache),
         environment=_environment(layout, demand),
         context_length=layout.context_length,
         max_running_requests=demand.max_running_requests,
         max_total_num_tokens=layout.fit.max_total_num_tokens,
         memory=layout.fit.estimate,
         warnings=tuple(_warnings(hardware, chosen, linked_by_nvlink=linked_by_nvlink)),
-        gpu_name=gpu.name,
+        gpu_name=layout.gpus[0].name,
         parallelism=layout.settings.parallelism,
         node_count=layout.node_count,
         declined=(
@@ -78,20 +67,64 @@ def build_gpu_plan(hardware: HardwareSnapshot, chosen: Chosen, wishes: Wishes, d
             *declined_host_cache(hardware, checkpoint, layout, wishes, host_cache),
         ),
         excluded_gpus=chosen.excluded,
-        speed=speed,
-        measurements=tuple(
-            each
-            for each in profile.measurements
-            if each.variant == checkpoint.variant and each.gpu in gpu.name and each.gpu_count == len(layout.gpus)
+        speed=estimate_speed(
+            checkpoint,
+            layout,
+            demand.max_running_requests,
+            linked_by_nvlink=linked_by_nvlink or not hardware.gpu_links,
+            measured=demand.calibrations.speeds.get(speed_key),
         ),
-        prediction=Prediction(
-            key=calibration_key(checkpoint, gpu, demand),
-            weights_bytes=layout.fit.estimate.weights_bytes,
-            max_total_num_tokens=layout.fit.max_total_num_tokens,
-            kv_bytes_per_token=kv_bytes_per_token(checkpoint, layout.settings),
-            calibration=layout.settings.calibration,
-        ),
+        speed_key=speed_key,
+        measurements=_published(chosen),
+        prediction=_prediction(checkpoint, layout, demand),
         host_cache_tokens=0 if host_cache is None else host_cache.tokens,
+    )
+
+
+def _decisions(chosen: Chosen, wishes: Wishes, demand: Demand, host_cache: HostCache | None) -> tuple[Decision, ...]:
+    profile, checkpoint, layout = chosen.profile, chosen.checkpoint, chosen.layout
+    return (
+        *division_decisions(checkpoint, layout, wishes),
+        *_memory_decisions(profile, checkpoint, layout),
+        *_kernel_decisions(checkpoint, layout),
+        *speculation_decisions(checkpoint, layout),
+        *host_cache_decisions(checkpoint, layout, host_cache),
+        *_traffic_decisions(demand.max_running_requests),
+        *_loading_decisions(checkpoint),
+        *reading_decisions(profile),
+    )
+
+
+def _prediction(checkpoint: HubCheckpoint, layout: Layout, demand: Demand) -> Prediction:
+    return Prediction(
+        key=calibration_key(checkpoint, layout.gpus[0], demand),
+        weights_bytes=layout.fit.estimate.weights_bytes,
+        max_total_num_tokens=layout.fit.max_total_num_tokens,
+        kv_bytes_per_token=kv_bytes_per_token(checkpoint, layout.settings),
+        calibration=layout.settings.calibration,
+    )
+
+
+def _speed_key(checkpoint: HubCheckpoint, layout: Layout, wishes: Wishes, demand: Demand) -> SpeedKey:
+    parallelism = layout.settings.parallelism
+    if divides_experts(checkpoint, layout, wishes):
+        parallelism = replace(parallelism, ep_size=parallelism.tp_size)
+    return SpeedKey(
+        repository=checkpoint.repository,
+        gpu_name=layout.gpus[0].name,
+        sglang_version=demand.sglang_version,
+        parallelism=parallelism,
+        speculates=layout.settings.draft is not None,
+    )
+
+
+def _published(chosen: Chosen) -> tuple[Measurement, ...]:
+    """What others measured with these weights on as many such GPUs."""
+    gpus = chosen.layout.gpus
+    return tuple(
+        each
+        for each in chosen.profile.measurements
+        if each.variant == chosen.checkpoint.variant and each.gpu in gpus[0].name and each.gpu_count == len(gpus)
     )
 
 

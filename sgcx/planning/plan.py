@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from sgcx.planning.calibration import Prediction
+from sgcx.planning.measured_speed import SpeedKey
 from sgcx.planning.memory import MemoryEstimate, gib
 from sgcx.planning.profile import HubCheckpoint, Measurement, Profile
 from sgcx.planning.selection import ExcludedGpu
@@ -78,6 +79,8 @@ class LaunchPlan:
     declined: tuple[Declined, ...] = ()
     excluded_gpus: tuple[ExcludedGpu, ...] = ()
     speed: SpeedEstimate | None = None
+    speed_key: SpeedKey | None = None
+    """What a bench of the server will be kept under."""
     measurements: tuple[Measurement, ...] = ()
     """What others measured with this variant on as many such GPUs."""
     prediction: Prediction | None = None

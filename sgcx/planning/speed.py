@@ -2,7 +2,8 @@
 
 Decoding one token reads the weights once, and pays a fixed price for each layer: exchanges between GPUs, and starting
 kernels. Two published measurements of very different models on eight GPUs agree on that price. Prefill of models with
-experts reaches a small share of the GPUs' arithmetic, measured far below what textbooks expect.
+experts reaches a small share of the GPUs' arithmetic, measured far below what textbooks expect. A bench of the same
+model on this machine moves both, and narrows what they promise.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sgcx.planning.layout import Layout
+from sgcx.planning.measured_speed import MeasuredSpeed
 from sgcx.planning.memory import kv_bytes_per_token
 from sgcx.planning.profile import HubCheckpoint
 from sgcx.planning.weights import active_parameters, bytes_read_per_token
@@ -24,6 +26,8 @@ _SLOWEST_TOGETHER = 0.25
 _PREFILL_SHARES_EXPERTS = (0.02, 0.2)
 _PREFILL_SHARES_DENSE = (0.1, 0.6)
 _PROMPT_TOKENS = 10_000
+_MEASURED_UNCERTAINTY = 0.15
+"""Of a measurement, and once more for each doubling of the streams that lies between it and what is planned."""
 _GB_S = 1e9
 _TFLOPS = 1e12
 
@@ -68,29 +72,39 @@ class SpeedEstimate:
     time_to_first_token_s: tuple[float, float]
     """For a prompt of `prompt_tokens` that no cache holds."""
     prompt_tokens: int
+    is_measured: bool = False
+    """A bench of this machine is behind it."""
 
 
 def estimate_speed(
-    checkpoint: HubCheckpoint, layout: Layout, streams: int, *, linked_by_nvlink: bool
+    checkpoint: HubCheckpoint,
+    layout: Layout,
+    streams: int,
+    *,
+    linked_by_nvlink: bool,
+    measured: MeasuredSpeed | None = None,
 ) -> SpeedEstimate | None:
     """None for a GPU whose figures are not known."""
     gpu = gpu_speed(layout.gpus[0].name)
     if gpu is None:
         return None
-    one = _step_s(checkpoint, layout, gpu, 1, linked_by_nvlink)
-    many = _step_s(checkpoint, layout, gpu, streams, linked_by_nvlink)
-    arithmetic = (gpu.bf16_tflops if checkpoint.quantization == "bf16" else gpu.fp8_tflops) * _TFLOPS
-    parallel = layout.settings.parallelism.tp_size
-    limit = arithmetic * parallel / (2 * active_parameters(checkpoint.architecture))
-    shares = _PREFILL_SHARES_DENSE if checkpoint.architecture.experts is None else _PREFILL_SHARES_EXPERTS
-    slow, fast = (limit * share for share in shares)
+    roofline = _Roofline(checkpoint, layout, gpu, linked_by_nvlink)
+    if measured is None:
+        prefill = roofline.prefill_tokens_per_s()
+        alone = _around(roofline.decode_tokens_per_s(1), _UNCERTAINTY)
+        full = roofline.decode_tokens_per_s(streams)
+        together = (full * _SLOWEST_TOGETHER, full * (1 + _UNCERTAINTY))
+    else:
+        prefill = _around(measured.prefill_tokens_per_s, _MEASURED_UNCERTAINTY)
+        alone, together = (_from_measurement(measured, roofline, count) for count in (1, streams))
     return SpeedEstimate(
-        decode_tokens_per_s=((1 - _UNCERTAINTY) / one, (1 + _UNCERTAINTY) / one),
-        decode_tokens_per_s_full=(streams / many * _SLOWEST_TOGETHER, streams / many * (1 + _UNCERTAINTY)),
+        decode_tokens_per_s=alone,
+        decode_tokens_per_s_full=together,
         streams=streams,
-        prefill_tokens_per_s=(slow, fast),
-        time_to_first_token_s=(_PROMPT_TOKENS / fast, _PROMPT_TOKENS / slow),
+        prefill_tokens_per_s=prefill,
+        time_to_first_token_s=(_PROMPT_TOKENS / prefill[1], _PROMPT_TOKENS / prefill[0]),
         prompt_tokens=_PROMPT_TOKENS,
+        is_measured=measured is not None,
     )
 
 
@@ -98,13 +112,44 @@ def gpu_speed(name: str) -> GpuSpeed | None:
     return next((speed for known, speed in _GPUS if known in name), None)
 
 
-def _step_s(checkpoint: HubCheckpoint, layout: Layout, gpu: GpuSpeed, streams: int, linked_by_nvlink: bool) -> float:
-    parallelism = layout.settings.parallelism
-    bandwidth = gpu.bandwidth_gb_s * _GB_S * _BANDWIDTH_SHARE
-    weights = bytes_read_per_token(checkpoint.architecture, checkpoint.quantization, streams)
-    cached_tokens = min(layout.fit.max_total_num_tokens, streams * _PROMPT_TOKENS)
-    cache = cached_tokens * kv_bytes_per_token(checkpoint, layout.settings) * parallelism.pp_size
-    layer_s = _LAYER_S_ALONE
-    if parallelism.tp_size > 1:
-        layer_s = _LAYER_S_NVLINK if linked_by_nvlink else _LAYER_S_PCIE
-    return (weights / parallelism.tp_size + cache) / bandwidth + checkpoint.architecture.layers * layer_s
+@dataclass(frozen=True, slots=True)
+class _Roofline:
+    checkpoint: HubCheckpoint
+    layout: Layout
+    gpu: GpuSpeed
+    linked_by_nvlink: bool
+
+    def decode_tokens_per_s(self, streams: int) -> float:
+        """Of all of them together."""
+        architecture, parallelism = self.checkpoint.architecture, self.layout.settings.parallelism
+        bandwidth = self.gpu.bandwidth_gb_s * _GB_S * _BANDWIDTH_SHARE
+        weights = bytes_read_per_token(architecture, self.checkpoint.quantization, streams)
+        cached_tokens = min(self.layout.fit.max_total_num_tokens, streams * _PROMPT_TOKENS)
+        cache = cached_tokens * kv_bytes_per_token(self.checkpoint, self.layout.settings) * parallelism.pp_size
+        read_s = (weights / parallelism.tp_size + cache) / bandwidth
+        return streams / (read_s + architecture.layers * self._layer_s())
+
+    def prefill_tokens_per_s(self) -> tuple[float, float]:
+        architecture = self.checkpoint.architecture
+        tflops = self.gpu.bf16_tflops if self.checkpoint.quantization == "bf16" else self.gpu.fp8_tflops
+        arithmetic = tflops * _TFLOPS * self.layout.settings.parallelism.tp_size
+        limit = arithmetic / (2 * active_parameters(architecture))
+        slow, fast = _PREFILL_SHARES_DENSE if architecture.experts is None else _PREFILL_SHARES_EXPERTS
+        return limit * slow, limit * fast
+
+    def _layer_s(self) -> float:
+        if self.layout.settings.parallelism.tp_size == 1:
+            return _LAYER_S_ALONE
+        return _LAYER_S_NVLINK if self.linked_by_nvlink else _LAYER_S_PCIE
+
+
+def _from_measurement(measured: MeasuredSpeed, roofline: _Roofline, streams: int) -> tuple[float, float]:
+    """The nearest number of streams that was measured, carried over to this one as the roofline grows."""
+    rate, doublings = measured.nearest(streams)
+    growth = roofline.decode_tokens_per_s(streams) / roofline.decode_tokens_per_s(rate.streams)
+    expected, uncertainty = rate.tokens_per_s * growth, _MEASURED_UNCERTAINTY * (1 + doublings)
+    return expected * max(_SLOWEST_TOGETHER, 1 - uncertainty), expected * (1 + min(_UNCERTAINTY, uncertainty))
+
+
+def _around(value: float, uncertainty: float) -> tuple[float, float]:
+    return value * (1 - uncertainty), value * (1 + uncertainty)

@@ -19,13 +19,14 @@ from sgcx.errors import LaunchFailed, UserError
 from sgcx.paths import Paths
 from sgcx.server.api_key import read_api_key
 from sgcx.server.records import ServerRecord
+from sgcx.workflows.calibration import learn_speed
 from sgcx.workflows.codex import server_key
 from sgcx.workflows.gateway_upstream import discover, normalize_url
 from sgcx.workflows.key_file import read_key_file
 from sgcx.workflows.servers import pick
 
 REPORT_NAME = "bench.json"
-"""In a server's own directory: its last bench, for whoever compares it with a plan."""
+"""In a server's own directory: its last bench."""
 _REPETITIONS = 3
 
 
@@ -68,7 +69,7 @@ def bench(options: BenchOptions, paths: Paths, on_row: Callable[[Row], None] = l
         reuse=reuse,
         rows=tuple(rows),
     )
-    return report if record is None else _keep(report, record)
+    return report if record is None else _keep(report, record, paths)
 
 
 def _target(options: BenchOptions, paths: Paths) -> tuple[Target, str]:
@@ -98,8 +99,10 @@ def _measure_reuse(target: Target, load: CodexLoad, salt: str) -> PrefixReuse | 
     return PrefixReuse.of(new.timings, again.timings) if new.timings and again.timings else None
 
 
-def _keep(report: Report, record: ServerRecord) -> Report:
+def _keep(report: Report, record: ServerRecord, paths: Paths) -> Report:
+    """Beside the server's record, and for the next plan."""
     kept = replace(report, profile=record.profile, sglang_version=record.sglang_version, gpu_indices=record.gpu_indices)
     with suppress(OSError):  # the figures are on screen all the same
         write_atomically(record.server_dir / REPORT_NAME, json.dumps(kept.to_json(), indent=2).encode() + b"\n")
+        learn_speed(kept, server_name=record.name, paths=paths)
     return kept

@@ -1,20 +1,24 @@
-"""What starts taught the planner, kept in one file of this machine: a start writes it, the next plan reads it."""
+"""What starts and benches taught the planner, kept in one file of this machine, which the next plan reads."""
 
 from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from sgcx.atomic_write import write_atomically
+from sgcx.bench.report import Report
 from sgcx.errors import UserError
 from sgcx.paths import Paths
 from sgcx.planning.calibration import CalibrationTable, Difference, Observation, compare, parse_calibrations
+from sgcx.planning.fields import Fields
+from sgcx.planning.measured_speed import DecodeRate, MeasuredSpeed, parse_speed_key
 from sgcx.planning.plan import LaunchPlan
 from sgcx.server.launch_progress import LaunchFacts
 
 PREDICTION_NAME = "prediction.json"
-"""In a server's own directory: what was predicted for it, and what SGLang reported."""
+"""In a server's own directory: what was predicted, what SGLang reported, and what a bench of it is kept under."""
 _GIB = 1 << 30
 
 
@@ -33,15 +37,41 @@ def observe(facts: LaunchFacts) -> Observation:
 
 def learn(plan: LaunchPlan, facts: LaunchFacts, *, server_name: str, paths: Paths) -> Difference | None:
     """Compares, and keeps both the difference and what follows from it. None for a plan without a prediction."""
-    if plan.prediction is None:
+    if plan.prediction is None or plan.speed_key is None:
         return None
     difference = compare(plan.prediction, observe(facts))
+    served = {**asdict(plan.speed_key), "max_running_requests": plan.max_running_requests}
     with suppress(OSError):  # the server runs: a full disk is no reason to end it
-        _write(paths.servers / server_name / PREDICTION_NAME, difference.to_json())
+        _write(paths.servers / server_name / PREDICTION_NAME, {**difference.to_json(), "served": served})
         if difference.calibration is not None:
             table = load_calibrations(paths).with_entry(plan.prediction.key, difference.calibration)
-            _write(paths.calibration, {"entries": table.to_json()})
+            _write(paths.calibration, table.to_json())
     return difference
+
+
+def learn_speed(report: Report, *, server_name: str, paths: Paths) -> None:
+    """Nothing from a bench with failures, nor of a server for which nothing was predicted. Raises OSError."""
+    path = paths.servers / server_name / PREDICTION_NAME
+    try:
+        served = Fields.of(json.loads(path.read_text()), str(path)).section("served")
+        key, most_streams = parse_speed_key(served), served.whole_number("max_running_requests", at_least=1)
+    except (FileNotFoundError, ValueError, UserError):
+        return
+    measured = _measured(report, most_streams)
+    if measured is not None:
+        _write(paths.calibration, load_calibrations(paths).with_speed(key, measured).to_json())
+
+
+def _measured(report: Report, most_streams: int) -> MeasuredSpeed | None:
+    """`most_streams`: further ones wait for their turn, and say nothing of decoding."""
+    decode = tuple(
+        DecodeRate(row.streams, row.streams * row.decode_p50_tokens_per_s)
+        for row in report.rows
+        if row.decode_p50_tokens_per_s and not row.failures and row.streams <= most_streams
+    )
+    if report.reuse is None or not decode:
+        return None
+    return MeasuredSpeed(decode, report.reuse.input_tokens / report.reuse.first_token_new_s)
 
 
 def _write(path: Path, document: object) -> None:

@@ -26,7 +26,7 @@ from sgcx.workflows.bench import BenchOptions, bench
 
 MODEL = ServedModel("m", 1000, False, False, Sampling(1.0, 0.95), Sampling(0.6, 0.95))
 LOAD = CodexLoad("m", prefix_tokens=200, turn_tokens=50, output_tokens=5, turns=3)
-ROW = Row(4, 12, 0, None, 1000, 0.5, 60, 30.0, 0.2, 0.4, 0.01, 0.02)
+ROW = Row(4, 12, 0, None, 1000, 0.5, 60, 30.0, 0.2, 0.4, 0.01, 0.02, 90.0)
 
 
 def decoded(bodies):
@@ -53,6 +53,7 @@ def test_a_row_counts_what_was_cached_and_what_failed():
     row = Row.of(Load(2, 2.0, timings, ("refused",)))
     assert (row.requests, row.failures, row.first_failure) == (3, 1, "refused")
     assert (row.cached_share, row.output_tokens_per_s) == (0.5, 10)
+    assert row.decode_p50_tokens_per_s == pytest.approx(9 / 0.7), "nine tokens after the first one, of the slower half"
 
 
 def test_reuse_compares_a_new_prompt_with_a_known_one():

@@ -1,4 +1,4 @@
-"""What a start reports corrects the next plan, which then predicts it; what is implausible teaches nothing."""
+"""What a start reports and a bench measures corrects the next plan; what is implausible teaches nothing."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from pathlib import Path
 import pytest
 from recorded_machines import recorded_machine
 
+from sgcx.bench.report import PrefixReuse, Report, Row
 from sgcx.errors import UserError
 from sgcx.paths import Paths
 from sgcx.planning.calibration import CalibrationTable, Observation, compare, parse_calibrations
+from sgcx.planning.measured_speed import DecodeRate, MeasuredSpeed
 from sgcx.planning.memory import GIB
 from sgcx.planning.plan import LaunchPlan, Wishes
 from sgcx.planning.planner import plan
 from sgcx.profiles import load_profile
 from sgcx.server.launch_progress import LaunchFacts, LaunchProgress
-from sgcx.workflows.calibration import learn, load_calibrations
+from sgcx.workflows.calibration import learn, learn_speed, load_calibrations
 
 NOWHERE = Path("/nonexistent")
 LOG = Path(__file__).parents[1] / "server" / "logs" / "ready.log"
 
 
-def planned(table: CalibrationTable | None = None, model: str = "kimi-k2.6") -> LaunchPlan:
-    made = plan(recorded_machine("8xH200"), load_profile(model, NOWHERE), Wishes(), calibrations=table)
+def planned(
+    table: CalibrationTable | None = None, model: str = "kimi-k2.6", wishes: Wishes | None = None
+) -> LaunchPlan:
+    made = plan(recorded_machine("8xH200"), load_profile(model, NOWHERE), wishes or Wishes(), calibrations=table)
     assert isinstance(made, LaunchPlan) and made.prediction is not None
     return made
 
@@ -92,13 +96,91 @@ def test_a_damaged_file_counts_as_none(tmp_path: Path, text: str) -> None:
 
 
 def test_a_table_survives_json() -> None:
-    prediction = planned().prediction
-    assert prediction is not None
-    table = CalibrationTable().with_entry(prediction.key, prediction.calibration)
+    made = planned()
+    assert made.prediction is not None and made.speed_key is not None
+    table = CalibrationTable().with_entry(made.prediction.key, made.prediction.calibration)
+    table = table.with_speed(made.speed_key, MeasuredSpeed((DecodeRate(1, 90.5), DecodeRate(16, 400)), 7000))
 
-    assert parse_calibrations(json.loads(json.dumps({"entries": table.to_json()})), origin="file") == table
+    assert parse_calibrations(json.loads(json.dumps(table.to_json())), origin="file") == table
+    entries, speeds = table.to_json()["entries"], table.to_json()["speeds"]
+    assert isinstance(entries, list) and isinstance(speeds, list)
     with pytest.raises(UserError, match="weights_factor"):
-        parse_calibrations({"entries": [{**table.to_json()[0], "weights_factor": 9}]}, origin="file")
+        parse_calibrations({"entries": [{**entries[0], "weights_factor": 9}]}, origin="file")
+    with pytest.raises(UserError, match=r"speeds\[0\].decode"):
+        parse_calibrations({"entries": [], "speeds": [{**speeds[0], "decode": []}]}, origin="file")
+
+
+def test_a_file_without_speeds_is_one_too() -> None:
+    assert parse_calibrations({"entries": []}, origin="file") == CalibrationTable()
+
+
+REUSE = PrefixReuse(8000, 7990, 2.0, 0.2)
+
+
+def bench_report(*rows: Row, reuse: PrefixReuse | None = REUSE) -> Report:
+    return Report("http://h", "kimi-k2.6", "now", 8000, 128, 3, reuse, rows)
+
+
+def row(streams: int, decode_p50_tokens_per_s: float, failures: int = 0) -> Row:
+    return Row(streams, 3, failures, None, 1000, 0.5, 384, 30.0, 0.2, 0.4, 0.01, 0.02, decode_p50_tokens_per_s)
+
+
+def after_bench(report: Report, tmp_path: Path) -> CalibrationTable:
+    paths = Paths(data=tmp_path, state=tmp_path / "state", config=tmp_path)
+    learn(planned(), LaunchFacts(), server_name="one", paths=paths)
+    learn_speed(report, server_name="one", paths=paths)
+    return load_calibrations(paths)
+
+
+def test_a_bench_moves_what_the_next_plan_expects_and_narrows_it(tmp_path: Path) -> None:
+    first = planned().speed
+    second = planned(after_bench(bench_report(row(1, 100.0), row(16, 25.0)), tmp_path)).speed
+
+    assert first is not None and not first.is_measured
+    assert second is not None and second.is_measured
+    assert second.decode_tokens_per_s == pytest.approx((85, 115))
+    assert second.streams == 16 and second.decode_tokens_per_s_full == pytest.approx((340, 460))
+    assert second.prefill_tokens_per_s == pytest.approx((3400, 4600))
+    assert second.time_to_first_token_s == pytest.approx((10_000 / 4600, 10_000 / 3400))
+
+
+def test_what_was_not_measured_grows_from_what_was_and_promises_less(tmp_path: Path) -> None:
+    one_stream = planned(after_bench(bench_report(row(1, 100.0)), tmp_path)).speed
+    guess = planned().speed
+    assert one_stream is not None and guess is not None
+    assert one_stream.decode_tokens_per_s == pytest.approx((85, 115))
+    slow, fast = one_stream.decode_tokens_per_s_full
+    assert fast / slow == pytest.approx(guess.decode_tokens_per_s_full[1] / guess.decode_tokens_per_s_full[0])
+    alone = sum(guess.decode_tokens_per_s) / 2
+    assert fast == pytest.approx(guess.decode_tokens_per_s_full[1] * 100 / alone), "as the roofline grows"
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        bench_report(row(1, 100.0), reuse=None),
+        bench_report(row(1, 100.0, failures=1)),
+        bench_report(row(1, 0.0)),
+        bench_report(row(32, 10.0)),
+        bench_report(),
+    ],
+    ids=["no new prompt", "failures", "one token each", "more than run at once", "nothing"],
+)
+def test_a_bench_that_does_not_show_decoding_teaches_nothing(report: Report, tmp_path: Path) -> None:
+    assert after_bench(report, tmp_path) == CalibrationTable()
+
+
+def test_a_bench_of_one_division_says_nothing_of_another(tmp_path: Path) -> None:
+    table = after_bench(bench_report(row(1, 100.0)), tmp_path)
+    for wishes in (Wishes(prefer="latency"), Wishes(dp_size=8), Wishes(gpus=tuple(range(7)))):
+        other = planned(table, wishes=wishes).speed
+        assert other is not None and not other.is_measured
+
+
+def test_a_bench_of_a_server_without_a_prediction_teaches_nothing(tmp_path: Path) -> None:
+    paths = Paths(data=tmp_path, state=tmp_path / "state", config=tmp_path)
+    learn_speed(bench_report(row(1, 100.0)), server_name="rehearsal", paths=paths)
+    assert not paths.calibration.exists()
 
 
 def test_the_log_of_a_real_start_is_an_observation() -> None:
