@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Protocol
 
 import orjson
@@ -20,6 +21,7 @@ from sgcx.http.endpoint import Endpoint
 from sgcx.http.errors import JSON
 from sgcx.http.local_only import LocalOnly
 from sgcx.http.router import create_router
+from sgcx.http.unserved import unknown_path
 from sgcx.http.websocket import WEBSOCKET_OPTIONS
 
 KEEP_ALIVE_S = 75
@@ -58,6 +60,7 @@ def build_app(endpoint: Endpoint, upstream: Upstream, *, api_key: str | None, ho
         middleware=[
             Middleware(LocalOnly, host=host) if api_key is None else Middleware(RequireApiKey, api_key=api_key)
         ],
+        exception_handlers={HTTPStatus.NOT_FOUND: unknown_path},
         lifespan=lifespan,
     )
 

@@ -24,6 +24,7 @@ from sgcx.http.keeping import Turn, open_turn
 from sgcx.http.metrics import counted
 from sgcx.http.models import model_routes
 from sgcx.http.stored import create_stored_routes
+from sgcx.http.unserved import refuse_other_methods
 from sgcx.http.websocket import websocket_route
 from sgcx.responses.wire import JsonValue
 
@@ -43,7 +44,8 @@ def create_router(endpoint: Endpoint) -> Router:
         *model_routes(endpoint),
         *_stored_routes(endpoint, runs),
     ]
-    return Router(routes=[*counted(routes, endpoint.metrics), metrics_route(endpoint.metrics)])
+    counted_routes = counted(routes, endpoint.metrics)
+    return Router(routes=[*counted_routes, metrics_route(endpoint.metrics), *refuse_other_methods(routes)])
 
 
 def _stored_routes(endpoint: Endpoint, runs: BackgroundRuns) -> list[Route]:

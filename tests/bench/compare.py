@@ -1,11 +1,12 @@
 """The endpoint and the gateway against what else one could use, side by side, in one run.
 
-    python tests/bench/compare.py endpoint [--native http://127.0.0.1:31023]
+    python tests/bench/compare.py endpoint [--sglang 0.5.23] [--native http://127.0.0.1:31023]
     python tests/bench/compare.py gateway --litellm /path/to/venv/bin/litellm
     python tests/bench/compare.py memory
 
 `endpoint` and `memory` start the rehearsal model on the CPU engine (of SGCX_HOME); `gateway` needs no engine.
-`--native` is another server of the same rehearsal model with a Responses endpoint of its own, SGLang 0.5.23 for one.
+`--native` is another server of the same rehearsal model with a Responses endpoint of its own:
+`python tests/published_sglang.py 0.5.23 --port 31023` is one.
 The ways take turns, each figure is a median with the quartiles behind it, and the last column is the ratio to the
 first way. Times on a busy machine say little, the ratios of one run say more.
 """
@@ -33,6 +34,7 @@ import psutil
 
 from sgcx.bench.load import Load, run_load
 from sgcx.bench.wire import Protocol, Target, stream
+from sgcx.planning.driver import SGLANG_VERSION
 
 STREAMS = (1, 16, 64)
 ROUNDS = 5
@@ -41,6 +43,8 @@ TURNS = 2_000
 _READY_S = 400
 _LIVE = {"store": False, "reasoning": {}}
 """Nothing is kept, and reasoning is streamed, as chat streams it: it is what comes first."""
+_LINE = "-" * 64 + " row\n"
+"""Of few tokens: what is long in bytes should not be long for the tiny model."""
 _HERE = Path(__file__).parent
 
 
@@ -85,7 +89,8 @@ def exchanges(protocol: Protocol, size_bytes: int) -> list[dict]:
     """Calls and their outputs, 4 kB each, as coding sessions are made of."""
     history: list[dict] = []
     for number in range(size_bytes // 4000):
-        call_id, output = f"call_{number}", f"{number} " + "lorem ipsum dolor sit amet " * 148
+        # The ids that Kimi's prompts have, so that a chat and a response share the prefix cache.
+        call_id, output = f"functions.exec_command:{number}", f"{number}\n" + _LINE * (3900 // len(_LINE))
         if protocol == "chat":
             call = {
                 "id": call_id,
@@ -156,8 +161,8 @@ def _sound(load: Load) -> Load:
 # what is measured
 
 
-def compare_endpoint(native: str | None) -> None:
-    with rehearsal() as (url, process):
+def compare_endpoint(sglang: str, native: str | None) -> None:
+    with rehearsal(sglang) as (url, process):
         ways = [
             Way("chat", Target(url, "chat"), "rehearsal", process),
             Way("sgcx", Target(url, "responses"), "rehearsal", process),
@@ -168,7 +173,9 @@ def compare_endpoint(native: str | None) -> None:
         for way in ways:
             way.load([count] * 4, 4)
         side_by_side("TTFT, small, ms", ways, first_token_ms(0, 15, "hello"))
-        side_by_side("TTFT, 40 kB in the prefix cache, ms", ways, first_token_ms(40_000, 5, "hello"))
+        for way in ways:
+            _sound(way.load(["hello"], 1, history_bytes=LARGE_BYTES))
+        side_by_side("TTFT, 800 kB in the prefix cache, ms", ways, first_token_ms(LARGE_BYTES, 5, "hello"))
         for streams in STREAMS:
             waves = 4 if streams == 1 else 1
             side_by_side(f"{streams} streams, tokens/s", ways, tokens_per_s(streams, count, waves))
@@ -231,11 +238,11 @@ def _litellm(stack: ExitStack, home: Path, litellm: Path, upstream: str) -> Way:
     return Way("LiteLLM", Target(f"http://127.0.0.1:{port}", "responses"), "m", process)
 
 
-def watch_memory() -> None:
+def watch_memory(sglang: str) -> None:
     """Sessions whose histories grow, over HTTP and WebSocket by turns: how large the API process is meanwhile."""
     from websockets.sync.client import connect
 
-    with rehearsal() as (url, process):
+    with rehearsal(sglang) as (url, process):
         base = process.memory_info().rss
         with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
             for session in range(TURNS // 40):
@@ -294,8 +301,9 @@ def _awaited(process: subprocess.Popen, log: Path, ready: Callable[[str], bool])
 
 
 @contextmanager
-def rehearsal():
+def rehearsal(sglang: str):
     up = [sys.executable, "-m", "sgcx", "up", "rehearsal", "--port", "0", "--no-auth", "--json", "--name", "compare"]
+    up += ["--sglang", sglang]
     done = subprocess.run(up, capture_output=True, text=True, timeout=_READY_S, check=False)
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
@@ -329,16 +337,17 @@ def _free_port() -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("endpoint", "gateway", "memory"))
+    parser.add_argument("--sglang", default=SGLANG_VERSION)
     parser.add_argument("--native")
     parser.add_argument("--litellm", type=Path)
     options = parser.parse_args()
     match options.what:
         case "endpoint":
-            compare_endpoint(options.native)
+            compare_endpoint(options.sglang, options.native)
         case "gateway":
             compare_gateway(options.litellm)
         case "memory":
-            watch_memory()
+            watch_memory(options.sglang)
 
 
 if __name__ == "__main__":

@@ -183,6 +183,14 @@ def test_without_a_key_it_answers_programs_and_not_web_pages(paths):
         assert http.post("/v1/responses", json={"model": "m", "input": "hi"}, headers=page).status_code == 403
 
 
+def test_a_path_that_nothing_serves_is_the_sdks_error(paths):
+    with played(HELLO) as upstream, client(upstream, paths) as sdk, pytest.raises(openai.NotFoundError) as error:
+        sdk.files.list()
+    assert error.value.code == "unknown_url"
+    assert "'/v1/files'" in error.value.message
+    assert error.value.request_id
+
+
 def test_health_is_the_upstreams(paths):
     with ExitStack() as engine, httpx.Client(trust_env=False) as http:
         upstream = engine.enter_context(played(HELLO))

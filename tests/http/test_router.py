@@ -262,6 +262,18 @@ def test_client_errors_have_openais_envelope(body, status, code, param):
     assert error["type"] == "invalid_request_error"
 
 
+def test_other_methods_of_a_path_are_refused_in_the_envelope():
+    with served(PlayedEngine([])) as client:
+        refused = client.put("/v1/responses", json={})
+        assert refused.status_code == 405
+        assert set(refused.headers["allow"].split(", ")) == {"HEAD", "POST"}
+        error = refused.json()["error"]
+        assert (error["code"], error["request_id"]) == ("method_not_supported", refused.headers["x-request-id"])
+        assert client.get("/v1/responses/compact").json()["error"]["code"] == "method_not_supported"
+        assert client.request("ODD", "/v1/models/m").status_code == 405
+        assert "ODD" not in client.get("/metrics").text
+
+
 def test_every_route_wants_the_key_but_health():
     with served(PlayedEngine([])) as client:
         for key in ("", "Bearer wrong", "Basic k", "Bearer k2"):
