@@ -18,6 +18,8 @@ from sgcx.http.metrics import ResponseWatch
 from sgcx.http.preparation import prepare
 from sgcx.http.prompts import Prompts
 from sgcx.http.reading import read_turn
+from sgcx.responses.constraint import unenforced
+from sgcx.responses.prompt import request_constraint
 from sgcx.responses.request import ResponsesRequest
 from sgcx.responses.stream import ResponseStream
 
@@ -45,7 +47,7 @@ async def create_response(endpoint: Endpoint, turn: Turn, connection: HTTPConnec
     """Raises `InvalidRequest`, and `EngineError` where the engine refuses within the time that a status can wait."""
     watch = ResponseWatch(endpoint.metrics)
     reading = read_turn(endpoint, turn)
-    ignored = _told(reading.request.ignored)
+    ignored = _told((*reading.request.ignored, *_left_to_the_model(endpoint, reading.request)))
     if ignored:
         logger.info("request %s: left out %s", response_id, ignored)
     prepared = await prepare(Prompts(endpoint, endpoint.engine_for(connection), response_id), reading)
@@ -62,6 +64,10 @@ async def create_response(endpoint: Endpoint, turn: Turn, connection: HTTPConnec
     )
     batches = turn.kept(events(generation, stream, request_id=response_id))
     return Creation(request, stream, generation, batches, ignored, prepared.told)
+
+
+def _left_to_the_model(endpoint: Endpoint, request: ResponsesRequest) -> tuple[str, ...]:
+    return () if endpoint.enforces_grammars else unenforced(request_constraint(request))
 
 
 def _told(ignored: tuple[str, ...]) -> str:

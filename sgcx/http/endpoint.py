@@ -32,6 +32,8 @@ class Endpoint:
     """None: nothing is kept, and what would need it is refused."""
     seal: Seal | None = None
     """None: nothing is sealed, and no blob opens."""
+    enforces_grammars: bool = True
+    """False: behind the engine's interface the decoder cannot be bound to one."""
     prompt_memory: PromptMemory = field(default_factory=PromptMemory)
     metrics: Metrics = field(default_factory=Metrics)
     heartbeat_s: float = 10.0

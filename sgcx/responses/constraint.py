@@ -104,6 +104,15 @@ def unenforceable_grammars(tools: ToolTable) -> tuple[str, ...]:
     return tuple(found)
 
 
+def unenforced(constraint: Constraint) -> tuple[str, ...]:
+    """What an engine that has no grammars leaves to the model: which calls are made is checked, not how."""
+    found = [f"strict of {tool.name}" for tool in constraint.tools if isinstance(tool.arguments, SchemaObject)]
+    found += [f"grammar of {tool.name}" for tool in constraint.tools if isinstance(tool.arguments, GrammarObject)]
+    if constraint.answer_schema is not None and constraint.tools:
+        found.append("text.format beside tools")
+    return tuple(f"{part}: not enforced by this engine" for part in found)
+
+
 def answer_instruction(schema: JsonObject) -> str:
     """For an engine that cannot enforce the schema of an answer beside tools."""
     written = json.dumps(schema, ensure_ascii=False)

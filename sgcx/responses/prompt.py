@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sgcx.errors import InvalidRequest
-from sgcx.responses.constraint import constraint_of
+from sgcx.responses.constraint import Constraint, constraint_of
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import EngineRequest
 from sgcx.responses.items import InputItem, Message, TextPart
@@ -55,15 +55,15 @@ def build_engine_request(
         temperature=sampling.temperature if request.temperature is None else request.temperature,
         top_p=sampling.top_p if request.top_p is None else request.top_p,
         max_new_tokens=request.max_output_tokens,
-        constraint=constraint_of(
-            request.tools,
-            request.tool_choice,
-            max_calls=request.max_calls,
-            answer_schema=request.text_format.schema,
-        ),
+        constraint=request_constraint(request),
         thinking=thinking,
         top_logprobs=request.top_logprobs,
     )
+
+
+def request_constraint(request: ResponsesRequest) -> Constraint:
+    schema = request.text_format.schema
+    return constraint_of(request.tools, request.tool_choice, max_calls=request.max_calls, answer_schema=schema)
 
 
 def _conversation(request: ResponsesRequest) -> list[InputItem]:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def serve_before(config: ChildConfig, start: Callable[[int], subprocess.Popen[by
         verbatim_arguments=decodes_any_arguments(version("sglang")),
     )
     engine = ChatEngine(upstream, api_key=key)
-    app = build_app(build_endpoint(config, lambda _: engine), engine, api_key=key, host=host)
+    endpoint = replace(build_endpoint(config, lambda _: engine), enforces_grammars=False)
+    app = build_app(endpoint, engine, api_key=key, host=host)
     sglang = start(inner_port)
     try:
         # The HTTP server finishes its answers first, and then lets the signal through.

@@ -130,6 +130,7 @@ def _app(
         catalog=tuple(catalog_entries([model.catalog_model])),
         storage=AsyncStore(paths.responses),
         seal=AesGcmSeal(ensure_sealing_key(paths.sealing_key), model=model.name),
+        enforces_grammars=False,
     )
     return build_app(endpoint, engine, api_key=api_key, host=options.host)
 

@@ -115,6 +115,22 @@ def test_calls_come_back_as_the_tools_were_declared(paths):
         assert function.call_id != custom.call_id
 
 
+def test_what_only_the_model_is_told_is_reported(paths):
+    patch = {"type": "custom", "name": "patch", "format": {"type": "grammar", "syntax": "regex", "definition": "a+"}}
+    tools = [TOOLS[0], {**TOOLS[0], "name": "strict_read", "strict": True}, patch]
+    schema = {"format": {"type": "json_object"}}
+    with played(HELLO) as upstream, client(upstream, paths) as sdk:
+        told = sdk.responses.with_raw_response.create(model="m", input="hi", tools=tools, text=schema)
+        enforced = sdk.responses.with_raw_response.create(model="m", input="hi", text=schema)
+    assert told.headers["x-sgcx-ignored"].split(", ") == [
+        "strict of strict_read: not enforced by this engine",
+        "grammar of patch: not enforced by this engine",
+        "text.format beside tools: not enforced by this engine",
+    ]
+    assert "x-sgcx-ignored" not in enforced.headers
+    assert upstream.requests[1]["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
 def test_the_upstreams_refusals_are_the_sdks_errors(paths):
     answers = [
         (400, {"message": "longer than the model's context length"}, {}),
