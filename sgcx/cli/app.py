@@ -6,6 +6,8 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from sgcx import __version__
 from sgcx.cli import (
@@ -27,6 +29,7 @@ from sgcx.cli import (
     up,
     weights,
 )
+from sgcx.cli.characters import show_what_is_possible
 from sgcx.errors import SgcxError
 
 EXIT_INTERRUPTED = 130
@@ -46,10 +49,25 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show_ascii(wanted: bool) -> None:
+    if wanted:
+        show_what_is_possible(ascii_only=True)
+
+
 @app.callback()
 def main(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+    ascii: Annotated[
+        bool,
+        typer.Option(
+            "--ascii",
+            envvar="SGCX_ASCII",
+            callback=_show_ascii,
+            expose_value=False,
+            help="Draw with ASCII characters only.",
+        ),
     ] = False,
 ) -> None:
     """Codex on your own GPUs: start a model, point Codex at it, see what is wrong."""
@@ -77,9 +95,24 @@ for module in (
     module.register(app)
 
 
+def _with_shared_options() -> TyperGroup:
+    """`--ascii` may stand behind a command's name too."""
+    root = get_command(app)
+    assert isinstance(root, TyperGroup)
+    shared = [option for option in root.params if option.name == "ascii"]
+    groups = [root]
+    for group in groups:
+        for command in group.commands.values():
+            if isinstance(command, TyperGroup):
+                groups.append(command)
+            command.params.extend(shared)
+    return root
+
+
 def run() -> None:
+    show_what_is_possible()
     try:
-        app(prog_name="sgcx")
+        _with_shared_options()(prog_name="sgcx")
     except SgcxError as error:
         from sgcx.cli.render import render_error
 

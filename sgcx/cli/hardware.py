@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
 
 
 def hardware(json: Json = False) -> None:
-    """Show what the planner sees of this machine. `sgcx up … --dry-run --hardware FILE` takes the JSON.
+    """Show what the planner sees of this machine. `sgcx plan MODEL --hardware FILE` takes the JSON.
 
     It names no user, path or address of the machine, so it can be shown to others.
     """

@@ -17,7 +17,7 @@ Target = Annotated[
     Path,
     typer.Option("--target", help="Your SGLang: a Python interpreter, a virtual environment or a site-packages."),
 ]
-Names = Annotated[list[str] | None, typer.Argument(metavar="[PATCH]…", help="All patches unless given.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="[PATCH]...", help="All patches unless given.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -48,7 +48,6 @@ def plan(
     dp: DataParallel = 1,
     sglang: Sglang = None,
     compare: Annotated[bool, typer.Option("--compare", help="All variants side by side.")] = False,
-    ascii: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")] = False,
     json: Json = False,
 ) -> None:
     """Show how a model would be served: GPUs, memory, speed, and the reason of each setting."""
@@ -69,12 +68,12 @@ def plan(
     )
     paths = Paths.from_environment()
     if compare:
-        _show_comparison(compare_variants(model, wishes, paths=paths, hardware_file=hardware), json, ascii)
+        _show_comparison(compare_variants(model, wishes, paths=paths, hardware_file=hardware), json)
     else:
-        _show(make_plan(model, wishes, paths=paths, hardware_file=hardware).outcome, paths, json, ascii)
+        _show(make_plan(model, wishes, paths=paths, hardware_file=hardware).outcome, paths, json)
 
 
-def _show(outcome: LaunchPlan | Refusal, paths: Paths, as_json: bool, as_ascii: bool) -> None:
+def _show(outcome: LaunchPlan | Refusal, paths: Paths, as_json: bool) -> None:
     from sgcx.cli import plan_view, render
     from sgcx.errors import UserError
     from sgcx.planning.plan import Refusal
@@ -87,14 +86,14 @@ def _show(outcome: LaunchPlan | Refusal, paths: Paths, as_json: bool, as_ascii: 
     elif isinstance(outcome, Refusal):
         raise UserError(outcome.message, hint=outcome.hint)
     else:
-        plan_view.show_plan(outcome, quiet=False, as_ascii=as_ascii)
+        plan_view.show_plan(outcome, quiet=False)
         plan_view.show_node_commands(node_commands(outcome, paths))
 
 
-def _show_comparison(planned: tuple[PlannedVariant, ...], as_json: bool, as_ascii: bool) -> None:
+def _show_comparison(planned: tuple[PlannedVariant, ...], as_json: bool) -> None:
     from sgcx.cli import plan_compare_view, render
 
     if as_json:
         render.print_json([{"variant": each.checkpoint.variant, **each.outcome.to_json()} for each in planned])
     else:
-        plan_compare_view.show_comparison(planned, as_ascii=as_ascii)
+        plan_compare_view.show_comparison(planned)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from sgcx.cli import render
 from sgcx.planning.plan import LaunchPlan, Refusal
 from sgcx.workflows.planning import PlannedVariant
@@ -11,9 +9,9 @@ from sgcx.workflows.planning import PlannedVariant
 _COLUMNS = ("Variant", "GPUs", "Weights", "Cache", "Context", "Decode", "Format")
 
 
-def show_comparison(planned: tuple[PlannedVariant, ...], *, as_ascii: bool) -> None:
-    render.print_table(_COLUMNS, [_row(each, as_ascii) for each in planned])
-    Console(highlight=False).print(
+def show_comparison(planned: tuple[PlannedVariant, ...]) -> None:
+    render.print_table(_COLUMNS, [_row(each) for each in planned])
+    render.folding().print(
         "\nWeights and cache are those of each GPU, the cache in thousands of tokens; "
         "decode is an estimate, in tokens/s for one stream"
     )
@@ -22,15 +20,14 @@ def show_comparison(planned: tuple[PlannedVariant, ...], *, as_ascii: bool) -> N
             render.note(f"{each.checkpoint.variant}: {each.outcome.reason}")
 
 
-def _row(planned: PlannedVariant, as_ascii: bool) -> tuple[str, ...]:
+def _row(planned: PlannedVariant) -> tuple[str, ...]:
     checkpoint, outcome = planned.checkpoint, planned.outcome
     if not isinstance(outcome, LaunchPlan):
         missing = f"{render.gib(outcome.missing_bytes)} missing" if outcome.missing_bytes else "cannot run here"
         return checkpoint.variant, "-", missing, "-", "-", "-", checkpoint.title
     assert outcome.memory is not None, "a variant is for GPUs"
-    dash = "-" if as_ascii else "–"
     speed = outcome.speed
-    decode = "?" if speed is None else dash.join(f"{value:.0f}" for value in speed.decode_tokens_per_s)
+    decode = "?" if speed is None else "–".join(f"{value:.0f}" for value in speed.decode_tokens_per_s)
     return (
         checkpoint.variant,
         str(outcome.parallelism.gpu_count),

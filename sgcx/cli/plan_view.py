@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 
-from rich.console import Console
 from rich.markup import escape
 
 from sgcx.cli import render
@@ -17,15 +16,14 @@ from sgcx.workflows.launch_command import LaunchCommand
 
 _WIDEST_BAR = 100
 _SHORTER_SESSIONS = (131_072, 65_536, 32_768)
-_ASCII = str.maketrans({"×": "x", "–": "-", "·": "-", "…": "...", "±": "+-"})
 
 
-def show_plan(plan: LaunchPlan, *, quiet: bool, as_ascii: bool = False) -> None:
+def show_plan(plan: LaunchPlan, *, quiet: bool) -> None:
     """On stderr's side of things: it is shown before a question, not as the result."""
     for warning in plan.warnings:
-        render.warn(_text(warning, as_ascii))
+        render.warn(warning)
     if not quiet:
-        _print_plan(plan, as_ascii)
+        _print_plan(plan)
 
 
 def show_dry_run(plan: LaunchPlan, command: LaunchCommand, *, as_json: bool) -> None:
@@ -63,19 +61,19 @@ def cache_sentence(plan: LaunchPlan) -> str:
     return f"about {plan.cache_tokens:,} tokens: sessions, {' or '.join(sessions)}"
 
 
-def _print_plan(plan: LaunchPlan, as_ascii: bool) -> None:
+def _print_plan(plan: LaunchPlan) -> None:
     console = render.stdout()
-    Console(highlight=False).print(_text(_headline(plan), as_ascii))
+    render.folding().print(_headline(plan))
     if plan.memory is not None:
-        _print_memory(plan.memory, as_ascii)
+        _print_memory(plan.memory)
     facts = _facts(plan)
     if facts:
         console.print()
-        render.print_table(("What fits", ""), [(name, _text(value, as_ascii)) for name, value in facts])
+        render.print_table(("What fits", ""), facts)
     console.print()
-    rows = [(each.name, _value(each.value), _text(each.because, as_ascii)) for each in plan.decisions]
+    rows = [(each.name, _value(each.value), each.because) for each in plan.decisions]
     render.print_table(("Setting", "Value", "Because"), rows)
-    _print_left_out(plan, as_ascii)
+    _print_left_out(plan)
 
 
 def _headline(plan: LaunchPlan) -> str:
@@ -91,13 +89,13 @@ def _headline(plan: LaunchPlan) -> str:
     return f"{title}\non {escape(where)}{nodes}, SGLang {plan.sglang_version}"
 
 
-def _print_memory(memory: MemoryEstimate, as_ascii: bool) -> None:
+def _print_memory(memory: MemoryEstimate) -> None:
     console = render.stdout()
     width = min(console.width, _WIDEST_BAR)
     console.print(f"\n[bold]Memory of each GPU[/bold], {render.gib(memory.free_bytes)} free")
-    console.print(memory_bar(memory, width, as_ascii=as_ascii), markup=False)
+    console.print(memory_bar(memory, width), markup=False)
     line = ""
-    for entry in memory_legend(memory, as_ascii=as_ascii):
+    for entry in memory_legend(memory):
         if line and len(line) + 3 + len(entry) > width:
             console.print(line, markup=False)
             line = ""
@@ -132,18 +130,18 @@ def _speed(speed: SpeedEstimate) -> list[tuple[str, str]]:
     ]
 
 
-def _print_left_out(plan: LaunchPlan, as_ascii: bool) -> None:
-    variables = [(each.name, str(each.value), _text(each.because, as_ascii)) for each in plan.environment]
+def _print_left_out(plan: LaunchPlan) -> None:
+    variables = [(each.name, str(each.value), each.because) for each in plan.environment]
     if variables:
         render.stdout().print()
         render.print_table(("Environment", "Value", "Because"), variables)
     if plan.declined:
         render.stdout().print()
-        rows = [(each.name, _text(each.because, as_ascii)) for each in plan.declined]
+        rows = [(each.name, each.because) for each in plan.declined]
         render.print_table(("Not chosen", "Because"), rows)
     if plan.excluded_gpus:
         render.stdout().print()
-        rows = [(f"GPU {each.index}", f"{each.name}: {_text(each.because, as_ascii)}") for each in plan.excluded_gpus]
+        rows = [(f"GPU {each.index}", f"{each.name}: {each.because}") for each in plan.excluded_gpus]
         render.print_table(("Not used", "Because"), rows)
 
 
@@ -162,7 +160,3 @@ def _rounded(value: float) -> str:
 
 def _value(value: object) -> str:
     return "on" if value is True else str(value)
-
-
-def _text(text: str, as_ascii: bool) -> str:
-    return text.translate(_ASCII) if as_ascii else text

@@ -1,11 +1,12 @@
-"""Shows a launch while it goes on: bars on a terminal, one line per stage elsewhere."""
+"""Shows a launch while it goes on: bars on a terminal, numbers on a narrow one, one line per stage elsewhere."""
 
 from __future__ import annotations
 
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from sgcx.environments.install_progress import InstallProgress
 from sgcx.server.launch_progress import StageChange
@@ -19,6 +20,9 @@ _INSTALL_LABELS = {
     "prove": "Proving that it imports",
 }
 _TRANSFER_LABELS = {"download": "Downloading", "verify": "Verifying"}
+_DETAIL_FIELD = "{task.fields[detail]}"
+_WIDE = 100
+"""Columns of the terminal: on narrower ones the percentage is shown and no bar."""
 _MIB = 1 << 20
 _GIB = 1 << 30
 
@@ -31,10 +35,7 @@ class LaunchDisplay:
         self._console = console
         self._label = ""
         self._task: TaskID | None = None
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[detail]}"))
-        self._bars = (
-            None if quiet or not console.is_terminal else Progress(*columns, TimeElapsedColumn(), console=console)
-        )
+        self._bars = None if quiet or not console.is_interactive else _bars(console)
 
     def __enter__(self) -> LaunchDisplay:
         if self._bars is not None:
@@ -83,6 +84,15 @@ class LaunchDisplay:
     def _finish_task(self, bars: Progress) -> None:
         assert self._task is not None
         bars.update(self._task, total=1, completed=1, detail="")
+
+
+def _bars(console: Console) -> Progress:
+    """Texts are folded rather than cut."""
+    done = BarColumn(bar_width=24) if console.width >= _WIDE else TaskProgressColumn()
+    label, detail = (
+        TextColumn(text, table_column=Column(overflow="fold")) for text in ("{task.description}", _DETAIL_FIELD)
+    )
+    return Progress(label, done, detail, TimeElapsedColumn(), console=console)
 
 
 def _detail(progress: InstallProgress) -> str:

@@ -19,12 +19,19 @@ def stdout() -> Console:
     return Console(soft_wrap=True, highlight=False)
 
 
+def folding() -> Console:
+    """Of stdout too; texts are folded at its width."""
+    return Console(highlight=False)
+
+
 def stderr() -> Console:
     return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def print_json(document: object) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+    encoding = sys.stdout.encoding or "utf-8"
+    only_ascii = not encoding.lower().startswith("utf")
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=only_ascii, default=str) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -34,7 +41,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(column, overflow="fold", no_wrap=index == 0)
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
-    Console(highlight=False).print(table)
+    folding().print(table)
 
 
 def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:

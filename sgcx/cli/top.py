@@ -23,7 +23,6 @@ def top(
     json: Json = False,
 ) -> None:
     """Watch servers and GPUs: requests, token rates, cache, memory, power. Ends with Ctrl-C."""
-    import sys
     from dataclasses import asdict
 
     from sgcx.cli import render, top_view
@@ -31,7 +30,7 @@ def top(
     from sgcx.workflows.top import Watcher
 
     watcher = Watcher(Paths.from_environment(), name)
-    if not once and not json and sys.stdout.isatty():
+    if not once and not json and render.stdout().is_interactive:
         top_view.show_live(watcher, interval_s=interval)
         return
     load = _look_twice(watcher, interval)

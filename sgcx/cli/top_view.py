@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from sgcx.cli.render import GIB
+from sgcx.cli.render import GIB, folding
 from sgcx.hardware.gpu_load import GpuLoad
 from sgcx.workflows.top import Load, ServerLoad, Watcher
 
-_WIDE = 110
+_MEDIUM, _WIDE = 56, 110
+"""Columns of the terminal."""
 _UNKNOWN = "-"
 
 
 def show_live(watcher: Watcher, *, interval_s: float) -> None:
     """Until KeyboardInterrupt."""
-    console = Console(highlight=False)
+    console = folding()
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             live.update(draw(watcher.look(), width=console.width), refresh=True)
@@ -31,68 +35,22 @@ def draw(load: Load, *, width: int) -> Group:
     parts: list[Table | Text] = []
     figures = [server for server in load.servers if server.problem is None]
     if figures:
-        parts.append(_table(*_server_table(figures, wide=width >= _WIDE)))
+        parts.append(_table(_SERVER_COLUMNS, figures, width))
     parts += [_problem(server) for server in load.servers if server.problem is not None]
     if not load.servers:
         parts.append(Text("No server has been started"))
     parts.append(Text(""))
-    parts.append(_table(*_gpu_table(load.gpus, wide=width >= _WIDE)) if load.gpus else Text("No NVIDIA GPU"))
+    parts.append(_table(_GPU_COLUMNS, load.gpus, width) if load.gpus else Text("No NVIDIA GPU"))
     return Group(*parts)
 
 
-def _server_table(servers: list[ServerLoad], *, wide: bool) -> tuple[list[str], list[list[str]]]:
-    columns = ["Server", "Run", "Queue", "Out tok/s", "Cached", "TTFT p50", "p99"]
-    rows = [
-        [
-            each.name,
-            _count(each.running),
-            _count(each.queued),
-            _count(each.output_tokens_per_s),
-            _share(each.cache_hit_share),
-            _seconds(each.first_token_p50_s),
-            _seconds(each.first_token_p99_s),
-        ]
-        for each in servers
-    ]
-    if wide:
-        columns += ["Token p50", "In tok/s", "KV used", "Failed", "Model"]
-        for row, each in zip(rows, servers, strict=True):
-            row += [
-                _seconds(each.token_p50_s),
-                _count(each.input_tokens_per_s),
-                _share(each.cache_used_share),
-                _count(each.failed_responses),
-                each.model,
-            ]
-    return columns, rows
-
-
-def _gpu_table(gpus: tuple[GpuLoad, ...], *, wide: bool) -> tuple[list[str], list[list[str]]]:
-    columns = ["GPU", "Busy", "Memory", "Power", "Temp"]
-    rows = [
-        [
-            str(each.index),
-            _UNKNOWN if each.busy_percent is None else f"{each.busy_percent} %",
-            _memory(each),
-            _power(each),
-            _UNKNOWN if each.temperature_celsius is None else f"{each.temperature_celsius} °C",
-        ]
-        for each in gpus
-    ]
-    if wide:
-        columns.append("Name")
-        for row, each in zip(rows, gpus, strict=True):
-            row.append(each.name)
-    return columns, rows
-
-
-def _table(columns: list[str], rows: list[list[str]]) -> Table:
+def _table(columns: Sequence[_Column[_Row]], rows: Sequence[_Row], width: int) -> Table:
+    shown = [column for column in columns if column.from_width <= width]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        text = index == 0 or column in ("Model", "Name")
-        table.add_column(column, justify="left" if text else "right", no_wrap=True, overflow="ellipsis")
+    for column in shown:
+        table.add_column(column.title, justify="left" if column.is_text else "right", no_wrap=True, overflow="ellipsis")
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*(escape(column.cell(row)) for column in shown))
     return table
 
 
@@ -125,3 +83,47 @@ def _power(gpu: GpuLoad) -> str:
         return _UNKNOWN
     limit = "" if gpu.power_limit_watts is None else f"/{gpu.power_limit_watts:.0f}"
     return f"{gpu.power_watts:.0f}{limit} W"
+
+
+def _busy(gpu: GpuLoad) -> str:
+    return _UNKNOWN if gpu.busy_percent is None else f"{gpu.busy_percent} %"
+
+
+def _temperature(gpu: GpuLoad) -> str:
+    return _UNKNOWN if gpu.temperature_celsius is None else f"{gpu.temperature_celsius} °C"
+
+
+_Row = TypeVar("_Row")
+
+
+@dataclass(frozen=True, slots=True)
+class _Column(Generic[_Row]):
+    title: str
+    cell: Callable[[_Row], str]
+    from_width: int = 0
+    """On narrower terminals it is left out."""
+    is_text: bool = False
+
+
+_SERVER_COLUMNS: tuple[_Column[ServerLoad], ...] = (
+    _Column("Server", lambda each: each.name, is_text=True),
+    _Column("Run", lambda each: _count(each.running)),
+    _Column("Queue", lambda each: _count(each.queued)),
+    _Column("Out tok/s", lambda each: _count(each.output_tokens_per_s)),
+    _Column("Cached", lambda each: _share(each.cache_hit_share), _MEDIUM),
+    _Column("TTFT p50", lambda each: _seconds(each.first_token_p50_s)),
+    _Column("p99", lambda each: _seconds(each.first_token_p99_s), _MEDIUM),
+    _Column("Token p50", lambda each: _seconds(each.token_p50_s), _WIDE),
+    _Column("In tok/s", lambda each: _count(each.input_tokens_per_s), _WIDE),
+    _Column("KV used", lambda each: _share(each.cache_used_share), _WIDE),
+    _Column("Failed", lambda each: _count(each.failed_responses), _WIDE),
+    _Column("Model", lambda each: each.model, _WIDE, is_text=True),
+)
+_GPU_COLUMNS: tuple[_Column[GpuLoad], ...] = (
+    _Column("GPU", lambda each: str(each.index), is_text=True),
+    _Column("Busy", _busy),
+    _Column("Memory", _memory),
+    _Column("Power", _power),
+    _Column("Temp", _temperature),
+    _Column("Name", lambda each: each.name, _WIDE, is_text=True),
+)

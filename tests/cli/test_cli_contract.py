@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import typer.main
 from cli_runner import Sgcx
+from recorded_machines import machine_file
 
 from sgcx.cli.app import EXIT_INTERRUPTED, app
+from sgcx.cli.characters import show_what_is_possible
 from sgcx.errors import LaunchFailed, UserError
 from sgcx.server.records import ServerRecord
 
@@ -69,6 +73,38 @@ def test_no_escape_codes_reach_a_pipe_or_a_terminal_that_wants_none(
     for environment in ({}, {"NO_COLOR": "1", "FORCE_COLOR": ""}):
         said = sgcx(*command, **environment)
         assert "\x1b[" not in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("command", [("hardware",), ("doctor", "--summary"), ("profiles", "list"), ("top", "--once")])
+def test_a_terminal_that_wants_ascii_is_shown_nothing_else(
+    sgcx: Sgcx, live_server: ServerRecord, command: tuple[str, ...]
+) -> None:
+    said = sgcx(*command, SGCX_ASCII="1")
+    assert said.stdout and said.stdout.isascii() and said.stderr.isascii()
+    assert said.exit_code in (0, 1) and "Traceback" not in said.stderr
+
+
+def test_ascii_is_an_option_before_and_after_a_command_and_follows_from_the_encoding(sgcx: Sgcx) -> None:
+    plan = ("plan", "kimi-k2.6", "--hardware", str(machine_file("8xH200")))
+    drawn = sgcx(*plan, "--ascii")
+    assert drawn.stdout.isascii() and "on 8 x NVIDIA H200" in drawn.stdout
+    assert drawn == sgcx("--ascii", *plan) == sgcx(*plan, PYTHONIOENCODING="ascii")
+
+
+def test_ascii_loses_nothing_of_json(sgcx: Sgcx) -> None:
+    plan = ("plan", "kimi-k2.6", "--hardware", str(machine_file("8xH200")), "--json")
+    escaped, plain = sgcx(*plan, "--ascii"), sgcx(*plan)
+    assert escaped.stdout.isascii() and not plain.stdout.isascii()
+    assert escaped.json == plain.json
+
+
+def test_an_encoding_keeps_what_it_has_and_is_given_stand_ins_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "latin-1"))
+    show_what_is_possible()
+    sys.stdout.write("8 × H200 · 53–160 °C █ 漢")
+    sys.stdout.flush()
+    assert written.getvalue().decode("latin-1") == "8 × H200 · 53-160 °C # ?"
 
 
 @pytest.mark.parametrize("columns", ["40", "80"])

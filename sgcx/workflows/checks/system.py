@@ -29,7 +29,7 @@ def check_platform(hardware: HardwareSnapshot) -> Iterator[Check]:
         yield Check(SYSTEM, "platform", Status.FAIL, hardware.platform, "SGLang runs on Linux", "Use Linux, or WSL 2")
     elif system.is_wsl:
         why = "The GPU's memory is shared with Windows, main memory is half the machine's, peer access is missing"
-        mend = "For more memory: [wsl2] memory=… in %UserProfile%\\.wslconfig, then `wsl --shutdown`"
+        mend = "For more memory: [wsl2] memory=SIZE in %UserProfile%\\.wslconfig, then `wsl --shutdown`"
         yield Check(SYSTEM, "platform", Status.WARN, f"{found}, under Windows", why, mend)
     elif hardware.architecture == "aarch64" and hardware.gpus:
         why = "The packages of the engine are made for x86_64; on ARM its kernels are less tried"
