@@ -15,7 +15,7 @@ from sgcx.responses.engine import Engine
 from sgcx.responses.prompt import ServedModel
 from sgcx.responses.seal import Seal
 
-REASONING_INCLUDED = ("x-reasoning-included", "true")
+REASONING_INCLUDED: Mapping[str, str] = {"x-reasoning-included": "true"}
 """Codex adds the sealed reasoning of its history, by its own estimate, to the usage that it was told, and compacts too
 early, unless a header says that usage holds it."""
 

@@ -102,7 +102,7 @@ class EventStream:
         self._headers = [
             (b"content-type", b"text/event-stream"),
             (b"cache-control", b"no-store"),
-            *((name.encode(), value.encode()) for name, value in headers.items()),
+            *encoded(headers),
         ]
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,6 +119,11 @@ class EventStream:
         pump = EventPump(self._batches, self._stream, write, heartbeat_s=self._heartbeat_s)
         if await pump.run(disconnected(receive)):
             await send({"type": "http.response.body", "body": sse.DONE, "more_body": False})
+
+
+def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI takes them."""
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 async def terminal_event(batches: AsyncGenerator[list[Event], None], receive: Receive) -> Event | None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from sgcx.http.compacting import due_history, generate_compacted
+from sgcx.http.compaction import due_history, generate_compacted
 from sgcx.http.prompts import Prompts
 from sgcx.http.reading import Reading
 from sgcx.responses.deltas import EngineDelta

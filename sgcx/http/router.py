@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from sgcx.http.background import BackgroundRuns
 from sgcx.http.bodies import read_json
-from sgcx.http.compact import compact_route
+from sgcx.http.compact_endpoint import compact_route
 from sgcx.http.creation import Creation, create_response
 from sgcx.http.endpoint import REASONING_INCLUDED, Endpoint
 from sgcx.http.errors import JSON, envelope, error_response
@@ -79,7 +79,7 @@ class _Responses:
 
     async def _answer(self, creation: Creation, turn: Turn, http_request: Request) -> ASGIApp:
         request, stream, batches = creation.request, creation.stream, creation.batches
-        headers = dict([("x-request-id", stream.response_id), REASONING_INCLUDED, *creation.told.items()])
+        headers = {"x-request-id": stream.response_id, **REASONING_INCLUDED, **creation.told}
         if creation.ignored:
             headers[IGNORED_HEADER] = creation.ignored
         if request.background:

@@ -21,7 +21,7 @@ from sgcx.http.bodies import MAX_BODY_BYTES, decode_json
 from sgcx.http.creation import create_response
 from sgcx.http.endpoint import REASONING_INCLUDED, Endpoint
 from sgcx.http.errors import Problem, problem_of
-from sgcx.http.event_stream import EventPump
+from sgcx.http.event_stream import EventPump, encoded
 from sgcx.http.ids import new_id
 from sgcx.http.keeping import Turn, open_turn
 from sgcx.http.metrics import Request
@@ -56,8 +56,7 @@ _TRY_AGAIN_LATER = 1013
 
 def websocket_route(endpoint: Endpoint) -> WebSocketRoute:
     async def serve(websocket: WebSocket) -> None:
-        name, value = REASONING_INCLUDED
-        await websocket.accept(headers=[(name.encode(), value.encode())])
+        await websocket.accept(headers=encoded(REASONING_INCLUDED))
         await _Connection(endpoint, websocket).run()
 
     return WebSocketRoute(_PATH, serve)

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from sgcx.errors import InvalidRequest
 from sgcx.http.answering import answer_json, answering
 from sgcx.http.bodies import read_json
-from sgcx.http.compacting import Compacted, compact
+from sgcx.http.compaction import Compacted, compact
 from sgcx.http.endpoint import Endpoint
 from sgcx.http.event_stream import disconnected
 from sgcx.http.ids import new_id
