@@ -47,7 +47,7 @@ ODD = (
     "[DONE]",
     "data: x\n\n",
     "gAAAAB",
-    "sgcx1.AAAA",
+    "sgcx2.AAAA",
     "@huge",
     "a.b-c__d",
 )

@@ -70,7 +70,7 @@ async def compact(prompts: Prompts, request: ResponsesRequest, history: History)
     summary, usage = await _summary(prompts, await prompts.fit(asked))
     messages = compacted(history, summary, kept_characters=share * _CHARACTERS_PER_TOKEN)
     try:
-        return Compacted(messages, seal.seal(encode_messages(messages)), usage)
+        return Compacted(messages, seal.seal(encode_messages(messages), "compaction"), usage)
     except ValueError as error:
         message = "What the model has yet to answer is too large to be sealed with a compaction"
         raise EngineError(message, code="invalid_prompt", status=400) from error

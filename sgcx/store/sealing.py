@@ -1,8 +1,9 @@
 """Sealed content: AES-256-GCM over compressed bytes.
 
-A blob is `sgcx1.` and then, in URL-safe base64, the key's id (8 bytes), a nonce (12), the ciphertext and its tag (16).
-Prefix, key id and the model's name are authenticated with it: a blob from elsewhere does not open, and one that was
-changed in a single bit does not either. Sizes are bounded before anything is decoded, and while it is decompressed.
+A blob is `sgcx2.` and then, in URL-safe base64, the key's id (8 bytes), a nonce (12), the ciphertext and its tag (16).
+Prefix, key id, the model's name and the purpose are authenticated with it: a blob from elsewhere does not open, and one
+that was changed in a single bit does not either. Sizes are bounded before anything is decoded, and while it is
+decompressed.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sgcx.errors import UserError
+from sgcx.responses.seal import Purpose
 
-PREFIX = "sgcx1."
+PREFIX = "sgcx2."
 MAX_PLAINTEXT_BYTES = 32 << 20
 _KEY_BYTES = 32
 _KEY_ID_BYTES = 8
@@ -42,24 +44,27 @@ class AesGcmSeal:
     def __init__(self, key: bytes, *, model: str) -> None:
         self._cipher = AESGCM(key)
         self._key_id = hashlib.sha256(b"sgcx sealing key id" + key).digest()[:_KEY_ID_BYTES]
-        self._bound = b"\0".join((PREFIX.encode(), self._key_id, model.encode()))
+        self._model = model
 
-    def seal(self, plaintext: bytes) -> str:
+    def seal(self, plaintext: bytes, purpose: Purpose) -> str:
         if len(plaintext) > MAX_PLAINTEXT_BYTES:
             raise ValueError(f"{len(plaintext)} bytes are more than the {MAX_PLAINTEXT_BYTES} that a blob may hold")
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        ciphertext = self._cipher.encrypt(nonce, zlib.compress(plaintext, _COMPRESSION_LEVEL), self._bound)
+        ciphertext = self._cipher.encrypt(nonce, zlib.compress(plaintext, _COMPRESSION_LEVEL), self._bound(purpose))
         return PREFIX + base64.urlsafe_b64encode(self._key_id + nonce + ciphertext).decode()
 
-    def open(self, blob: str) -> bytes | None:
+    def open(self, blob: str, purpose: Purpose) -> bytes | None:
         frame = _frame(blob)
         if frame is None or frame[:_KEY_ID_BYTES] != self._key_id:
             return None
         nonce, ciphertext = frame[_KEY_ID_BYTES:][:_NONCE_BYTES], frame[_KEY_ID_BYTES + _NONCE_BYTES :]
         try:
-            return _decompressed(self._cipher.decrypt(nonce, ciphertext, self._bound))
+            return _decompressed(self._cipher.decrypt(nonce, ciphertext, self._bound(purpose)))
         except InvalidTag:
             return None
+
+    def _bound(self, purpose: Purpose) -> bytes:
+        return b"\0".join((PREFIX.encode(), self._key_id, purpose.encode(), self._model.encode()))
 
 
 def _frame(blob: str) -> bytes | None:

@@ -49,7 +49,7 @@ def encode_messages(messages: Sequence[Message]) -> bytes:
 
 
 def decode_messages(sealed: bytes) -> tuple[Message, ...] | None:
-    """None for something else that was sealed."""
+    """None for what another version sealed, in a form of its own."""
     try:
         node = Node(json.loads(sealed.decode("utf-8", "surrogatepass")), "encrypted_content")
         if not isinstance(node.value, Mapping) or node.value.get("format") != _FORMAT:

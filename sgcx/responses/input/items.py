@@ -15,7 +15,7 @@ from sgcx.responses.input.content import parse_parts
 from sgcx.responses.input.hosted_calls import parse_hosted_call
 from sgcx.responses.items import ROLES, InputItem, Message, Reasoning, Role, TextPart, ToolCall, ToolOutput
 from sgcx.responses.parsing import Node
-from sgcx.responses.seal import Seal
+from sgcx.responses.seal import Purpose, Seal
 from sgcx.responses.tools.declared import parse_tools
 from sgcx.responses.tools.table import ToolTable
 from sgcx.responses.tools.typed import TOOL_SEARCH
@@ -89,7 +89,7 @@ class InputReader:
         """A blob that does not open, another provider's as a rule, is no error."""
         if not blob.is_string() or not blob.value:
             return ""
-        content = self._opened(blob)
+        content = self._opened(blob, "reasoning")
         if content is None:
             self.ignored.append(f"{blob.path}=unreadable")
             return ""
@@ -98,15 +98,15 @@ class InputReader:
     def _compaction(self, node: Node) -> None:
         """It stands for everything before it; one that does not open stands for nothing."""
         blob = node.get("encrypted_content")
-        opened = self._opened(blob)
+        opened = self._opened(blob, "compaction")
         messages = None if opened is None else decode_messages(opened)
         if messages is None:
             self.ignored.append(f"{blob.path}=unreadable")
         else:
             self.items[:] = messages
 
-    def _opened(self, blob: Node) -> bytes | None:
-        return None if self.seal is None else self.seal.open(blob.string())
+    def _opened(self, blob: Node, purpose: Purpose) -> bytes | None:
+        return None if self.seal is None else self.seal.open(blob.string(), purpose)
 
     def _configuration_update(self, node: Node) -> None:
         if not node.get("reasoning").is_null():

@@ -81,7 +81,7 @@ class ReasoningItem:
         begun = {"type": "reasoning", "id": self.id, "status": status}
         if status == "in_progress":
             return {**begun, **self._shown([])}
-        sealed = {} if self.seal is None else {"encrypted_content": self.seal.seal(self._text().encode())}
+        sealed = {} if self.seal is None else {"encrypted_content": self.seal.seal(self._text().encode(), "reasoning")}
         return {**begun, **self._shown([self._part()]), **sealed}
 
     def opened(self, output_index: int) -> list[Event]:

@@ -73,7 +73,7 @@ def test_sealed_reasoning_opens_to_the_text_and_is_the_same_in_every_event():
     events = answer(THOUGHT, include=["reasoning.encrypted_content"])
     [done] = [event["item"] for event in events if event["type"] == "response.output_item.done"][:1]
     assert done == output(events)[0]
-    assert SEAL.open(done["encrypted_content"]) == b"The file is empty."
+    assert SEAL.open(done["encrypted_content"], "reasoning") == b"The file is empty."
     assert done["content"][0]["text"] == "The file is empty."
 
 
@@ -183,7 +183,8 @@ def test_what_cannot_be_included_is_reported():
 
 CONTENT = {"content": [{"type": "reasoning_text", "text": "in clear"}]}
 SUMMARY = {"summary": [{"type": "summary_text", "text": "in"}, {"type": "summary_text", "text": "short"}]}
-SEALED = {"encrypted_content": SEAL.seal(b"sealed")}
+SEALED = {"encrypted_content": SEAL.seal(b"sealed", "reasoning")}
+OF_A_COMPACTION = {"encrypted_content": SEAL.seal(b"sealed", "compaction")}
 FOREIGN = {"encrypted_content": "gAAAAABo-another-provider"}
 
 
@@ -196,6 +197,7 @@ FOREIGN = {"encrypted_content": "gAAAAABo-another-provider"}
         ({**FOREIGN, **SUMMARY}, "in\n\nshort", ("input[0].encrypted_content=unreadable",)),
         ({**FOREIGN, **CONTENT}, "in clear", ()),
         (FOREIGN, None, ("input[0].encrypted_content=unreadable",)),
+        (OF_A_COMPACTION, None, ("input[0].encrypted_content=unreadable",)),
         ({"encrypted_content": ""}, None, ()),
         ({"encrypted_content": None, **SUMMARY}, "in\n\nshort", ()),
     ],
