@@ -23,6 +23,9 @@ from sgcx.planning.profile import (
 )
 from sgcx.planning.weights import QUANTIZATIONS, Quantization, checkpoint_bytes
 
+_OFF_THE_GPU = ("kt_", "cpu_offload_", "offload_")
+"""Beginnings of SGLang's settings that leave weights in the machine's memory."""
+
 
 def parse_profile(text: str, *, origin: str) -> Profile:
     """`origin` is the file name that errors show; its stem must be the profile's name."""
@@ -183,6 +186,12 @@ def _options(fields: Fields) -> tuple[tuple[str, OptionValue], ...]:
     for name, value in section.table.items():
         if not isinstance(value, (str, int, float, bool)) or value is False:
             raise section.error(name, "a text, a number or true", value)
+        if name.startswith(_OFF_THE_GPU):
+            raise UserError(
+                f"{section.origin}: `{section.prefix}{name}` would keep weights off the GPUs, which no plan counts",
+                hint="SGLang with KTransformers or offloading is started by hand; "
+                "`sgcx gateway --upstream URL` makes it an endpoint for Codex",
+            )
         options.append((name, value))
     return tuple(options)
 

@@ -23,12 +23,13 @@ from sgcx.paths import Paths, weights_directory
 from sgcx.planning.driver import SGLANG_VERSION
 from sgcx.planning.profile import Profile
 from sgcx.planning.snapshot import HardwareSnapshot
-from sgcx.profiles import list_profiles
+from sgcx.profiles import ProfileEntry, list_profiles
 from sgcx.server.ports import check_port
 from sgcx.workflows.checks import codex as codex_checks
 from sgcx.workflows.checks import engine as engine_checks
 from sgcx.workflows.checks import gpu as gpu_checks
 from sgcx.workflows.checks import health as health_checks
+from sgcx.workflows.checks import images as images_checks
 from sgcx.workflows.checks import links as links_checks
 from sgcx.workflows.checks import models as models_checks
 from sgcx.workflows.checks import python as python_checks
@@ -90,6 +91,7 @@ class _Doctor:
             (engine_checks.ENGINE, "patches", self._patches),
             (servers_checks.SERVERS, "API key", self._api_key),
             (servers_checks.SERVERS, "records", self._servers),
+            (servers_checks.SERVERS, "images", self._images),
             (servers_checks.PROBE, "answers", self._endpoints),
             (codex_checks.CODEX, "installed", self._codex),
             (codex_checks.CODEX, "config", self._config),
@@ -153,6 +155,7 @@ class _Doctor:
 
     def _models(self) -> Iterator[Check]:
         yield models_checks.check_fitting(self._hardware, self._profiles)
+        yield from models_checks.check_profiles(self._entries)
         yield from models_checks.check_revisions(self._profiles, has_gpus=self._has_gpus)
 
     def _hub(self) -> Iterator[Check]:
@@ -191,6 +194,12 @@ class _Doctor:
         for facts in servers:
             yield servers_checks.check_server(facts)
 
+    def _images(self) -> Iterator[Check]:
+        yield from images_checks.check_image_cache(self.environ, has_gpus=self._has_gpus)
+        for facts in self._running:
+            if facts.record is not None:
+                yield from images_checks.check_room_for_images(facts.record, self._hardware)
+
     def _endpoints(self) -> Iterator[Check]:
         running = [facts for facts in self._running if is_healthy(facts)]
         if not running:
@@ -222,9 +231,12 @@ class _Doctor:
         return ask_hub(self.environ) if self._has_gpus else None
 
     @cached_property
+    def _entries(self) -> tuple[ProfileEntry, ...]:
+        return list_profiles(self.paths.user_profiles)
+
+    @property
     def _profiles(self) -> tuple[Profile, ...]:
-        entries = list_profiles(self.paths.user_profiles)
-        return tuple(entry.profile for entry in entries if isinstance(entry.profile, Profile))
+        return tuple(entry.profile for entry in self._entries if isinstance(entry.profile, Profile))
 
     @cached_property
     def _running(self) -> tuple[ServerFacts, ...]:

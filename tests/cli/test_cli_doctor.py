@@ -11,6 +11,8 @@ import pytest
 from cli_runner import Said, Sgcx
 from inline_snapshot import snapshot
 
+from sgcx.profiles import built_in_directory
+from sgcx.server.locks import hold_supervisor_lock
 from sgcx.server.process_identity import ProcessIdentity
 from sgcx.server.records import ServerRecord, ServerState, save_record
 
@@ -174,6 +176,52 @@ def test_a_record_of_a_process_that_is_gone_is_stale(sgcx: Sgcx, home: Path, liv
     )
     assert "the record says RUNNING, but the process" in str(stale["found"])
     assert _find(said, "three")["found"] == "stopped"
+
+
+def test_a_server_that_waits_for_its_restart_is_left_to_its_supervisor(
+    sgcx: Sgcx, home: Path, live_server: ServerRecord
+) -> None:
+    servers = home / "sgcx" / "state" / "servers"
+    record = replace(
+        live_server,
+        name="two",
+        boot_id="another boot",
+        log_path=str(servers / "two" / "server.log"),
+        state=ServerState.BACKOFF,
+        exit_reason="the disk is full",
+    )
+    save_record(servers, record)
+    with hold_supervisor_lock(servers / "two"):
+        waiting = _find(sgcx("doctor", "--json"), "two")
+    assert (waiting["status"], waiting["found"], waiting["fix"]) == snapshot(
+        ("warn", "ended, and is started again: the disk is full", None)
+    )
+    left = _find(sgcx("doctor", "--json"), "two")
+    assert str(left["found"]).startswith("the record says BACKOFF, but the process")
+    assert left["fix"] == "correct the record of two"
+
+
+def test_a_profile_that_cannot_be_used_fails(sgcx: Sgcx, home: Path) -> None:
+    profiles = home / "sgcx" / "config" / "profiles"
+    profiles.mkdir(parents=True)
+    kimi = (built_in_directory() / "kimi-k2.6.toml").read_text(encoding="utf-8")
+    hybrid = kimi.replace(
+        "trust_remote_code = true\n", 'trust_remote_code = true\noptions = {kt_method = "RAWINT4"}\n', 1
+    )
+    (profiles / "hybrid.toml").write_text(hybrid.replace('name = "kimi-k2.6"', 'name = "hybrid"', 1))
+    said = sgcx("doctor", "--json")
+    assert said.exit_code == 1
+    assert _find(said, "profile hybrid") == snapshot(
+        {
+            "group": "Models",
+            "title": "profile hybrid",
+            "status": "fail",
+            "found": "[HOME]/sgcx/config/profiles/hybrid.toml: `variants[0].options.kt_method` would keep weights off the GPUs, which no plan counts",  # noqa: E501
+            "why": "SGLang with KTransformers or offloading is started by hand; `sgcx gateway --upstream URL` makes it an endpoint for Codex",  # noqa: E501
+            "mend": "Edit [HOME]/sgcx/config/profiles/hybrid.toml, then: sgcx profiles validate hybrid",
+            "fix": None,
+        }
+    )
 
 
 def test_a_damaged_record_is_a_warning(sgcx: Sgcx, home: Path) -> None:

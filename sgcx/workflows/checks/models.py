@@ -10,10 +10,12 @@ from pathlib import Path
 
 import httpx
 
+from sgcx.errors import UserError
 from sgcx.planning.plan import LaunchPlan, Wishes
 from sgcx.planning.planner import plan
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.planning.snapshot import HardwareSnapshot
+from sgcx.profiles import ProfileEntry
 from sgcx.workflows.checks.check import Check, Status
 
 MODELS = "Models"
@@ -33,6 +35,14 @@ def check_fitting(hardware: HardwareSnapshot, profiles: Sequence[Profile]) -> Ch
     return Check(
         MODELS, "fit", Status.WARN, f"none of {len(real)}", why, "`sgcx up PROFILE --dry-run` says what is missing"
     )
+
+
+def check_profiles(entries: Sequence[ProfileEntry]) -> Iterator[Check]:
+    """Files that cannot be used: no list of models shows them."""
+    for entry in entries:
+        if isinstance(entry.profile, UserError):
+            mend = f"Edit {entry.path}, then: sgcx profiles validate {entry.name}"
+            yield Check(MODELS, f"profile {entry.name}", Status.FAIL, entry.profile.message, entry.profile.hint, mend)
 
 
 def check_revisions(profiles: Sequence[Profile], *, has_gpus: bool) -> Iterator[Check]:

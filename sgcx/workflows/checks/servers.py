@@ -9,7 +9,8 @@ from pathlib import Path
 from sgcx.errors import LaunchFailed, UserError
 from sgcx.paths import Paths
 from sgcx.server.api_key import read_api_key
-from sgcx.server.records import ServerRecord, ServerState, server_names
+from sgcx.server.locks import supervisor_of
+from sgcx.server.records import ServerRecord, ServerState, server_dir, server_names
 from sgcx.server.supervisor import ServerSurvey, survey
 from sgcx.workflows.checks.check import Check, Fix, FixKind, Status
 from sgcx.workflows.codex import server_key
@@ -25,6 +26,8 @@ _CODEX_ASKS = "Codex asks exactly this, and cannot work without the right answer
 class ServerFacts:
     name: str
     found: ServerSurvey
+    supervised: bool
+    """Something starts it again when it ends by itself."""
 
     @property
     def record(self) -> ServerRecord | None:
@@ -44,7 +47,8 @@ def gather_servers(paths: Paths) -> tuple[ServerFacts, ...]:
 def _gather(paths: Paths, name: str) -> ServerFacts | None:
     found = survey(paths.servers, name)
     known = found.loaded.record is not None or found.loaded.warning is not None or found.alive
-    return ServerFacts(name, found) if known else None
+    supervised = supervisor_of(server_dir(paths.servers, name)) is not None
+    return ServerFacts(name, found, supervised) if known else None
 
 
 def is_healthy(facts: ServerFacts) -> bool:
@@ -58,6 +62,8 @@ def check_server(facts: ServerFacts) -> Check:
         forget = Fix(FixKind.FORGET_RECORD, facts.name, f"delete the damaged record of {facts.name} (not its logs)")
         fix = None if facts.found.alive else forget
         return Check(SERVERS, facts.name, Status.WARN, facts.found.loaded.warning, mend=mend, fix=fix)
+    if facts.supervised and facts.record is not None and not facts.runs:
+        return _check_waiting(facts.record)
     if facts.found.alive:
         return _check_living(facts)
     assert facts.record is not None
@@ -82,6 +88,14 @@ def _check_living(facts: ServerFacts) -> Check:
         return Check(SERVERS, name, Status.WARN, f"is starting (pid {record.pid})", mend=f"sgcx logs -f {name}")
     found = f"pid {record.pid} lives, but {record.base_url} does not answer"
     return Check(SERVERS, name, Status.FAIL, found, mend=f"sgcx logs {name}; sgcx down {name}, then up again")
+
+
+def _check_waiting(record: ServerRecord) -> Check:
+    """For its restart: whatever is left of it is its supervisor's business."""
+    found = f"ended, and is started again: {record.exit_reason or 'its log may tell why'}"
+    why = "After five restarts in a row it is given up"
+    mend = f"`sgcx logs {record.name}` shows why; `sgcx up {record.profile} --name {record.name}` does not wait"
+    return Check(SERVERS, record.name, Status.WARN, found, why, mend)
 
 
 def _check_ended(record: ServerRecord) -> Check:
