@@ -1,4 +1,4 @@
-"""The real command line in a process of its own, on a machine where nothing of sgcx has ever been."""
+"""The real command line in a process of its own, on a machine without a GPU where nothing of sgcx has ever been."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from cli_runner import Said, Sgcx
 
-from sgcx.hardware.nvml import read_nvml
 from sgcx.profiles import built_in_directory
 from sgcx.server.ports import free_port
 from sgcx.server.process_identity import ProcessIdentity
@@ -24,6 +23,9 @@ from sgcx.server.supervisor import ChildHandle, spawn, stop
 def home(tmp_path: Path) -> Path:
     """Everything that a command may find or write: SGCX_HOME, HOME, CODEX_HOME and an empty PATH are in it."""
     (tmp_path / "bin").mkdir()
+    (tmp_path / "lib").mkdir()
+    # No library: where the linker finds this first, a GPU cannot be asked.
+    (tmp_path / "lib" / "libnvidia-ml.so.1").touch()
     return tmp_path
 
 
@@ -37,6 +39,7 @@ def sgcx(home: Path) -> Sgcx:
                 "SGCX_HOME": str(home / "sgcx"),
                 "CODEX_HOME": str(home / "codex"),
                 "PATH": str(home / "bin"),
+                "LD_LIBRARY_PATH": os.pathsep.join([str(home / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]),
                 "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]),
                 "COLUMNS": "80",
                 "LC_ALL": "C.UTF-8",
@@ -56,12 +59,6 @@ def sgcx(home: Path) -> Sgcx:
 
 def _filter(text: str, home: Path) -> str:
     return text.replace(str(home), "[HOME]").replace(str(built_in_directory()), "[PROFILES]")
-
-
-@pytest.fixture
-def no_gpu() -> None:
-    if read_nvml().gpus:
-        pytest.skip("this machine has a GPU")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import tarfile
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from cli_runner import Said, Sgcx
 from inline_snapshot import snapshot
 
@@ -40,7 +39,6 @@ def test_an_empty_machine_has_nothing_that_failed(sgcx: Sgcx) -> None:
     assert re.fullmatch(r"\d+ ok · \d+ warnings? · 0 failed · \d+ skipped", said.stdout.splitlines()[-1])
 
 
-@pytest.mark.usefixtures("no_gpu")
 def test_no_gpu_is_a_warning_that_says_what_works_without(sgcx: Sgcx) -> None:
     assert _find(sgcx("doctor", "--json"), "driver") == snapshot(
         {

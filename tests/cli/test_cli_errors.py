@@ -35,7 +35,6 @@ def test_an_unknown_profile_for_a_program(sgcx: Sgcx) -> None:
     )
 
 
-@pytest.mark.usefixtures("no_gpu")
 def test_a_model_that_does_not_fit_names_what_is_missing_and_what_would_fit(sgcx: Sgcx) -> None:
     assert sgcx("up", "kimi-k2.6", "--yes") == snapshot(
         Said(

@@ -43,7 +43,7 @@ def test_what_is_not_known_is_a_dash_and_a_deaf_server_is_said():
     assert text.splitlines()[-1].split() == ["0", "-", "-", "-", "-"]
 
 
-def test_without_servers_it_says_so(sgcx, no_gpu):
+def test_without_servers_it_says_so(sgcx):
     said = sgcx("top", "--once")
     assert (said.exit_code, said.stdout) == (0, "No server has been started\n\nNo NVIDIA GPU\n")
     assert sgcx("top", "--once", "--json").json == {"servers": [], "gpus": []}
