@@ -17,6 +17,7 @@ from sgcx.responses.grammars.regex import parse_regex
 from sgcx.responses.tools.choice import ToolChoice
 from sgcx.responses.tools.declared import CUSTOM_INPUT, CustomTool, FunctionTool, Tool
 from sgcx.responses.tools.table import ToolTable
+from sgcx.responses.tools.typed import TypedTool
 from sgcx.responses.wire import JsonObject
 
 _LONGEST_GRAMMAR = 64 * 1024
@@ -106,7 +107,7 @@ def unenforceable_grammars(tools: ToolTable) -> tuple[str, ...]:
 
 def unenforced(constraint: Constraint) -> tuple[str, ...]:
     """What an engine that has no grammars leaves to the model: which calls are made is checked, not how."""
-    found = [f"strict of {tool.name}" for tool in constraint.tools if isinstance(tool.arguments, SchemaObject)]
+    found = [f"arguments of {tool.name}" for tool in constraint.tools if isinstance(tool.arguments, SchemaObject)]
     found += [f"grammar of {tool.name}" for tool in constraint.tools if isinstance(tool.arguments, GrammarObject)]
     if constraint.answer_schema is not None and constraint.tools:
         found.append("text.format beside tools")
@@ -123,6 +124,10 @@ def _arguments(tool: Tool) -> Arguments:
     match tool:
         case FunctionTool(strict=True, parameters=parameters):
             return SchemaObject(parameters)
+        case TypedTool(name="shell" | "local_shell" | "apply_patch", parameters=parameters):
+            return SchemaObject(
+                parameters
+            )  # their items have no place for anything else
         case CustomTool(grammar=str(definition)):
             translated = _translated(definition, tool.syntax or "lark")
             return AnyObject() if isinstance(translated, UnsupportedGrammar) else GrammarObject(translated)

@@ -44,6 +44,7 @@ TOOLS = [
         "format": {"type": "grammar", "syntax": "lark", "definition": APPLY_PATCH},
     },
 ]
+TYPED_TOOLS = [{"type": "shell"}, {"type": "local_shell"}, {"type": "apply_patch"}]
 SCHEMA = {"type": "json_schema", "name": "s", "schema": {"type": "object", "properties": {"ok": {"type": "boolean"}}}}
 GOOD_PATCH = '*** Begin Patch\n*** Update File: a "b"\\é\n@@ def f\n-x\n+\ty\n z\n*** End Patch\n'
 BAD_PATCH = GOOD_PATCH.replace("\n z", "\nz")
@@ -78,6 +79,21 @@ CASES = {
         ["text", [PICK], [FREE, PICK], [("free", "{cut")], [patch(GOOD_PATCH)]],
         [[BAD_PICK], [("unknown", "{}")], [patch(BAD_PATCH)], [patch("")], [FREE, BAD_PICK]],
     ),
+    "tools that are known by their type are called with what their items hold": (
+        {"tools": TYPED_TOOLS},
+        [
+            "text",
+            [("shell", '{"commands": ["ls"], "timeout_ms": 100}')],
+            [("local_shell", '{"command": ["ls"], "env": {"A": "b"}}')],
+            [("apply_patch", '{"type": "delete_file", "path": "a"}')],
+        ],
+        [
+            [("shell", '{"commands": "ls"}')],
+            [("shell", '{"command": ["ls"]}')],
+            [("local_shell", '{"command": ["ls"], "env": {"A": 1}}')],
+            [("apply_patch", '{"type": "rename_file", "path": "a"}')],
+        ],
+    ),
     "none": ({"tool_choice": "none"}, ["text", "text with { and ```"], [[FREE]]),
     "required": ({"tool_choice": "required"}, [[FREE], [PICK, FREE]], ["text", [], [BAD_PICK], [("free", "[]")]]),
     "a named tool is called exactly once": (
@@ -110,7 +126,7 @@ CASES = {
 
 
 def constraint(**fields) -> Constraint:
-    request = parse_request({"input": "hi", "tools": TOOLS, **fields})
+    request = parse_request({"input": "hi", "tools": TOOLS} | fields)
     return constraint_of(
         request.tools,
         request.tool_choice,

@@ -123,7 +123,7 @@ def test_what_only_the_model_is_told_is_reported(paths):
         told = sdk.responses.with_raw_response.create(model="m", input="hi", tools=tools, text=schema)
         enforced = sdk.responses.with_raw_response.create(model="m", input="hi", text=schema)
     assert told.headers["x-sgcx-ignored"].split(", ") == [
-        "strict of strict_read: not enforced by this engine",
+        "arguments of strict_read: not enforced by this engine",
         "grammar of patch: not enforced by this engine",
         "text.format beside tools: not enforced by this engine",
     ]
