@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
 from sgcx.responses.constraint import AnyObject, Constraint
 from sgcx.responses.dialect import Dialect
+from sgcx.responses.wire import JsonValue
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +21,10 @@ logger = logging.getLogger(__name__)
 def enforceable_tag(constraint: Constraint, dialect: Dialect) -> str:
     """The structural tag as JSON, of the constraint or of as much of it as can be enforced."""
     for attempt in _looser_and_looser(constraint):
-        tag = json.dumps(dialect.structural_tag(attempt), ensure_ascii=False)
-        problem = _problem(tag)
-        if problem is None:
-            return tag
-        logger.warning("a constraint cannot be enforced and is loosened: %s", problem)
+        try:
+            return on_one_line(json.dumps(dialect.structural_tag(attempt), ensure_ascii=False))
+        except (RuntimeError, ValueError) as problem:
+            logger.warning("a constraint cannot be enforced and is loosened: %s", problem)
     raise AssertionError("what is left is built from this package's own formats")
 
 
@@ -36,12 +36,30 @@ def _looser_and_looser(constraint: Constraint) -> Iterator[Constraint]:
 
 
 @lru_cache(maxsize=256)
-def _problem(tag: str) -> str | None:
-    """Why xgrammar cannot read `tag`. Reading takes milliseconds; the compiling is the scheduler's, beside its loop."""
+def on_one_line(tag: str) -> str:
+    """`tag` with one form for what matches a schema, that of `json.dumps`: of free white space a model can write more
+    and more, until its tokens are used up.
+
+    Raises RuntimeError or ValueError where xgrammar cannot read it. Reading takes milliseconds; the compiling is the
+    scheduler's, beside its loop.
+    """
     from xgrammar import Grammar
 
-    try:
-        Grammar.from_structural_tag(tag)
-    except (RuntimeError, ValueError) as error:
-        return str(error)
-    return None
+    strict = json.dumps(_without_schemas(json.loads(tag)), ensure_ascii=False)
+    Grammar.from_structural_tag(strict)
+    return strict
+
+
+def _without_schemas(node: JsonValue) -> JsonValue:
+    from xgrammar import Grammar
+
+    match node:
+        case {"type": "json_schema", "json_schema": schema}:
+            grammar = Grammar.from_json_schema(json.dumps(schema, ensure_ascii=False), any_whitespace=False)
+            return {"type": "grammar", "grammar": str(grammar)}
+        case Mapping():
+            return {name: _without_schemas(value) for name, value in node.items()}
+        case list():
+            return [_without_schemas(element) for element in node]
+        case _:
+            return node

@@ -125,9 +125,7 @@ def _arguments(tool: Tool) -> Arguments:
         case FunctionTool(strict=True, parameters=parameters):
             return SchemaObject(parameters)
         case TypedTool(name="shell" | "local_shell" | "apply_patch", parameters=parameters):
-            return SchemaObject(
-                parameters
-            )  # their items have no place for anything else
+            return SchemaObject(parameters)  # their items have no place for anything else
         case CustomTool(grammar=str(definition)):
             translated = _translated(definition, tool.syntax or "lark")
             return AnyObject() if isinstance(translated, UnsupportedGrammar) else GrammarObject(translated)

@@ -1,4 +1,5 @@
-"""Structural tags, held against xgrammar itself, in the engine's Python: which texts behind the reasoning are legal."""
+"""Structural tags as engines get them, held against xgrammar in the engine's Python: which texts behind the reasoning
+are legal."""
 
 from __future__ import annotations
 
@@ -17,13 +18,15 @@ _ACCEPT = """
 import json, sys
 from xgrammar import Grammar
 from xgrammar.testing import _is_grammar_accept_string
+from sgcx.engines.structural_tags import on_one_line
 verdicts = []
 for tag, texts in json.load(sys.stdin):
-    grammar = Grammar.from_structural_tag(json.dumps(tag))
+    grammar = Grammar.from_structural_tag(on_one_line(json.dumps(tag)))
     verdicts.append([_is_grammar_accept_string(grammar, text) for text in texts])
 print(json.dumps(verdicts))
 """
 
+ROOT = Path(__file__).parents[2]
 APPLY_PATCH = Path(__file__).with_name("apply_patch.lark").read_text(encoding="utf-8")
 TOOLS = [
     {
@@ -46,6 +49,11 @@ TOOLS = [
 ]
 TYPED_TOOLS = [{"type": "shell"}, {"type": "local_shell"}, {"type": "apply_patch"}]
 SCHEMA = {"type": "json_schema", "name": "s", "schema": {"type": "object", "properties": {"ok": {"type": "boolean"}}}}
+TALL_SCHEMA = {
+    "type": "json_schema",
+    "name": "s",
+    "schema": {"type": "object", "properties": {"é": {"type": "string"}, "any": {}}, "required": ["é"]},
+}
 GOOD_PATCH = '*** Begin Patch\n*** Update File: a "b"\\é\n@@ def f\n-x\n+\ty\n z\n*** End Patch\n'
 BAD_PATCH = GOOD_PATCH.replace("\n z", "\nz")
 
@@ -112,6 +120,11 @@ CASES = {
         ['{"ok": true}', [FREE], [PICK, PICK]],
         ["text", '{"ok": 1}', [BAD_PICK]],
     ),
+    "JSON under a schema has no white space of its own": (
+        {"text": {"format": TALL_SCHEMA}, "tools": []},
+        ['{"é": "  \\n  ", "any": [{"x": [1, 2]}]}'],
+        ['{\n"é": ""}', '{"é":  ""}', '{"é": "" }', '{"é": "", "any": [ 1]}', '{"é": "", "any": [{"x":\n1}]}'],
+    ),
     "a schema where no tool may be called": (
         {"text": {"format": SCHEMA}, "tool_choice": "none"},
         ['{"ok": true}'],
@@ -152,6 +165,7 @@ def verdicts(request, engine_python):
         input=json.dumps(asked),
         capture_output=True,
         text=True,
+        cwd=ROOT,
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
