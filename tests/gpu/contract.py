@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from serving import MODEL, serving
+from serving import MODEL, WITHOUT_MULTICAST, serving
 
 _ADD = {
     "type": "function",
@@ -27,12 +27,13 @@ _NOTE = {"type": "custom", "name": "note", "description": "Takes a note.", "form
 _COLOUR = {"type": "object", "properties": {"colour": {"type": "string"}}, "required": ["colour"]}
 
 
-def measure(scratch: Path, checkpoint: Path, *, port: int) -> list[dict[str, object]]:
+def measure(scratch: Path, checkpoint: Path, *, port: int, tp_size: int) -> list[dict[str, object]]:
     argv = [
         *("--model-path", str(checkpoint), "--load-format", "dummy", "--attention-backend", "triton"),
         *("--mem-fraction-static", "0.5", "--context-length", "32768", "--chunked-prefill-size", "8192"),
         *("--disable-cuda-graph", "--disable-overlap-schedule", "--enable-cache-report", "--schedule-policy", "lpm"),
         *("--reasoning-parser", "kimi_k2", "--grammar-backend", "xgrammar"),
+        *("--tp-size", str(tp_size), "--nccl-port", str(port + 7), *WITHOUT_MULTICAST),
     ]
     models = {"SGLANG_EXTERNAL_MODEL_PACKAGE": "sgcx.rehearsal.sglang_models"}
     rows: list[dict[str, object]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from serving import serving
+from serving import WITHOUT_MULTICAST, serving, visible_gpus
 from speed import bodies, summary
 
 from sgcx.bench.load import run_load
@@ -13,15 +13,15 @@ from sgcx.bench.wire import Target
 
 _PROMPT_TOKENS = 4_000
 _STREAMS = (1, 8, 32)
-_GPUS = {1: "2", 2: "0,1"}
 
 
 def measure(scratch: Path, checkpoint: Path, *, port: int) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
+    first, second, third = visible_gpus()[:3]
     with ExitStack() as running:
         servers = {
             tp_size: running.enter_context(_serving(scratch, checkpoint, tp_size, gpus, port + 20 * tp_size))
-            for tp_size, gpus in _GPUS.items()
+            for tp_size, gpus in ((1, [third]), (2, [first, second]))
         }
         for server in servers.values():
             run_load(Target(server.base_url, "responses"), bodies("responses", 500, 8, salt="warm-up"), streams=8)
@@ -35,11 +35,11 @@ def measure(scratch: Path, checkpoint: Path, *, port: int) -> list[dict[str, obj
     return rows
 
 
-def _serving(scratch: Path, checkpoint: Path, tp_size: int, gpus: str, port: int):
+def _serving(scratch: Path, checkpoint: Path, tp_size: int, gpus: list[str], port: int):
     argv = [
         *("--model-path", str(checkpoint), "--load-format", "dummy", "--attention-backend", "triton"),
         *("--mem-fraction-static", "0.7", "--context-length", "32768", "--chunked-prefill-size", "8192"),
         *("--cuda-graph-max-bs", "32", "--max-running-requests", "64", "--enable-cache-report"),
-        *("--tp-size", str(tp_size), "--nccl-port", str(port + 7)),
+        *("--tp-size", str(tp_size), "--nccl-port", str(port + 7), *WITHOUT_MULTICAST),
     ]
-    return serving(scratch / f"tp{tp_size}", argv, port=port, context_length=32768, CUDA_VISIBLE_DEVICES=gpus)
+    return serving(scratch / f"tp{tp_size}", argv, port=port, context_length=32768, CUDA_VISIBLE_DEVICES=",".join(gpus))

@@ -16,6 +16,7 @@ import prefix
 import speed
 import truth
 from checkpoints import write_checkpoint
+from serving import visible_gpus
 from truth import Setting
 
 _KIMI_4 = Setting("kimi-int4", 4, graphs=False)
@@ -44,7 +45,13 @@ def _speed(scratch: Path) -> object:
 def _contract(scratch: Path) -> object:
     checkpoint = scratch / "kimi-small"
     write_checkpoint(checkpoint, "kimi-small", 4)
-    return contract.measure(scratch, checkpoint, port=35000)
+    return contract.measure(scratch, checkpoint, port=35000, tp_size=1)
+
+
+def _contract_of_two(scratch: Path) -> object:
+    checkpoint = scratch / "kimi-small"
+    write_checkpoint(checkpoint, "kimi-small", 4)
+    return contract.measure(scratch, checkpoint, port=35100, tp_size=2)
 
 
 def _prefix(scratch: Path) -> object:
@@ -54,12 +61,10 @@ def _prefix(scratch: Path) -> object:
 
 
 def _truth(scratch: Path) -> object:
-    import torch
-
-    gpus = torch.cuda.device_count()
-    if gpus == 1:
+    gpus = visible_gpus()
+    if len(gpus) == 1:
         return truth.measure(scratch, SETTINGS, gpus=gpus, base_port=33000)
-    several = [setting for setting in SEVERAL_GPU_SETTINGS if setting.tp_size <= gpus]
+    several = [setting for setting in SEVERAL_GPU_SETTINGS if setting.tp_size <= len(gpus)]
     return truth.measure(scratch, several, gpus=gpus, base_port=33000)
 
 
@@ -72,6 +77,7 @@ def _parallel(scratch: Path) -> object:
 STAGES: dict[str, Callable[[Path], object]] = {
     "speed": _speed,
     "contract": _contract,
+    "contract-tp2": _contract_of_two,
     "prefix": _prefix,
     "truth": _truth,
     "parallel": _parallel,

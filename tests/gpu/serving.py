@@ -22,6 +22,8 @@ from sgcx.server.launch_progress import LaunchFacts, LaunchProgress
 MODEL = "bench"
 _READY_S = 420
 _STOP_S = 30
+WITHOUT_MULTICAST = ("--enforce-disable-flashinfer-allreduce-fusion",)
+"""The fused all-reduce may use NVLink multicast, which hosts that share their GPUs do not allow."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ def serving(
 
 
 @contextmanager
-def started(directory: Path, command: Sequence[str], port: int, **environment: str) -> Iterator[Server]:
+def started(
+    directory: Path, command: Sequence[str], port: int, *, ready_s: float = _READY_S, **environment: str
+) -> Iterator[Server]:
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / "server.log"
     with log.open("wb") as out:
@@ -81,17 +85,17 @@ def started(directory: Path, command: Sequence[str], port: int, **environment: s
             command, stdout=out, stderr=out, env={**os.environ, **environment}, start_new_session=True
         )
     try:
-        yield _wait(child, log, f"http://127.0.0.1:{port}")
+        yield _wait(child, log, f"http://127.0.0.1:{port}", ready_s)
     finally:
         _end(child)
 
 
-def _wait(child: subprocess.Popen[bytes], log: Path, base_url: str) -> Server:
+def _wait(child: subprocess.Popen[bytes], log: Path, base_url: str, ready_s: float) -> Server:
     begun = time.monotonic()
     progress = LaunchProgress()
     stages: dict[str, float] = {}
     with log.open(errors="replace") as lines:
-        while time.monotonic() < begun + _READY_S and child.poll() is None:
+        while time.monotonic() < begun + ready_s and child.poll() is None:
             for line in re.split(r"[\n\r]", lines.read()):
                 change = progress.feed(line)
                 if change is not None:
@@ -100,6 +104,16 @@ def _wait(child: subprocess.Popen[bytes], log: Path, base_url: str) -> Server:
                 return Server(base_url, log, psutil.Process(child.pid), progress.facts, stages)
             time.sleep(0.2)
     raise ServerFailed(f"exit code {child.poll()}\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def visible_gpus() -> list[str]:
+    """As `CUDA_VISIBLE_DEVICES` names them; all where it says nothing."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if named:
+        return named.split(",")
+    import torch
+
+    return [str(index) for index in range(torch.cuda.device_count())]
 
 
 def healthy(base_url: str) -> bool:

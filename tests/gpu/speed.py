@@ -17,7 +17,7 @@ from sgcx.bench.wire import Protocol, Target
 OUTPUT_TOKENS = 256
 REPETITIONS = 2
 # prompt tokens → numbers of streams
-CELLS = {1_000: (1, 32, 128, 256), 16_000: (1, 32), 100_000: (1,)}
+CELLS = {1_000: (1, 8, 32, 128, 256), 16_000: (1, 32), 100_000: (1,)}
 _CHARACTERS_PER_TOKEN = 3.2
 _PROCESSES = 8
 
@@ -92,10 +92,10 @@ def summary(load: Load) -> dict[str, object]:
 
 def bodies(protocol: Protocol, prompt_tokens: int, count: int, *, salt: str) -> list[bytes]:
     """Each begins differently, so that no prompt is found in the cache."""
-    return [_body(protocol, f"{salt} {index}\n" + _text(prompt_tokens)) for index in range(count)]
+    return [_body(protocol, f"{salt} {index}\n" + text(prompt_tokens)) for index in range(count)]
 
 
-def _text(prompt_tokens: int) -> str:
+def text(prompt_tokens: int) -> str:
     line = "def area(width, height):\n    return width * height\n"
     return line * max(1, int(prompt_tokens * _CHARACTERS_PER_TOKEN / len(line)))
 
