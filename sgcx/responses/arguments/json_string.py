@@ -17,42 +17,53 @@ _BEGINNING = re.compile(rf"\\(?:u{_HEX}{{0,3}})?|{_HIGH}(?:\\(?:u(?:[dD](?:[c-fC
 """Of an escape that the next piece may complete."""
 _SPECIAL = re.compile(r'[\x00-\x1f"\\]')
 _ESCAPE = re.compile(rf"({_HIGH}{_LOW})|({_LOW})|(\\u{_HEX}{{4}}|\\[\"\\/bfnrt])|([\x00-\x1f])|\\")
+_UNQUOTED = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+_HALF = re.compile(_HIGH)
 _REPLACEMENT = r"\ufffd"
-_HIGH_LENGTH = len(r"\ud83d")
 
 
 @dataclass(slots=True)
 class JsonString:
-    """From behind the opening quote on."""
+    """From behind the opening quote on. No character is copied more than a few times, however text arrives."""
 
     rest: str = field(default="", init=False)
-    """Once it is closed, what stands behind its closing quote; before that, an escape that is not complete."""
+    """An escape that is not complete."""
     closed: bool = field(default=False, init=False)
+    end: int = field(default=0, init=False)
+    """Once it is closed: where the text that closed it goes on behind the closing quote."""
 
-    def feed(self, text: str) -> str:
-        """What is complete, still escaped: between quotes, strict JSON."""
-        if not self.rest and _SPECIAL.search(text) is None:
-            return text
-        self.rest += text
+    def feed(self, text: str, start: int = 0) -> str:
+        """What is complete with `text` from `start` on, still escaped: between quotes, strict JSON."""
+        if self.closed:
+            return ""
+        if not self.rest and _SPECIAL.search(text, start) is None:
+            return text[start:]
+        quote = self._closing_quote(text, start)
+        self.closed, self.end = quote < len(text), quote + 1
+        return self._completed(self.rest + text[start:quote])
+
+    def _closing_quote(self, text: str, start: int) -> int:
+        """The end of `text` where there is none."""
+        inside = _UNQUOTED.match(text, start + self.rest.endswith("\\"))
+        assert inside is not None  # it may be empty
+        return inside.end() if text[inside.end() : inside.end() + 1] == '"' else len(text)
+
+    def _completed(self, text: str) -> str:
         pieces: list[str] = []
-        while self.rest and not self.closed:
-            complete = _COMPLETE.match(self.rest)
+        at = 0
+        while at < len(text):
+            complete = _COMPLETE.match(text, at)
             assert complete is not None  # it may be empty
             pieces.append(_ESCAPE.sub(_strict, complete[0]))
-            self.rest = self.rest[complete.end() :]
-            if self.rest.startswith('"'):
-                self.closed, self.rest = True, self.rest[1:]
-            elif _BEGINNING.fullmatch(self.rest):
+            at = complete.end()
+            if at == len(text) or (not self.closed and _BEGINNING.fullmatch(text, at)):
                 break
-            elif self.rest:
-                pieces.append(self._broken_escape())
+            # Half of a surrogate pair, or a backslash that was meant as one.
+            half = _HALF.match(text, at)
+            pieces.append(_REPLACEMENT if half else r"\\")
+            at = half.end() if half else at + 1
+        self.rest = text[at:]
         return "".join(pieces)
-
-    def _broken_escape(self) -> str:
-        """Half of a surrogate pair, or a backslash that was meant as one."""
-        half = re.match(_HIGH, self.rest)
-        self.rest = self.rest[_HIGH_LENGTH if half else 1 :]
-        return _REPLACEMENT if half else r"\\"
 
 
 def unescaped(piece: str) -> str:

@@ -27,23 +27,29 @@ _State = Literal["start", "member", "string", "value", "verbatim"]
 
 @dataclass(slots=True)
 class ValueExtent:
-    """Where a JSON value ends, in text that grows. Every character is looked at once."""
+    """Where a JSON value ends that arrives in pieces. Every character is looked at once."""
 
-    _at: int = field(default=0, init=False)
+    _kind: Literal["unknown", "scalar", "string or nested"] = field(default="unknown", init=False)
     _depth: int = field(default=0, init=False)
     _in_string: bool = field(default=False, init=False)
+    _escaped: bool = field(default=False, init=False)
+    """The piece before ended with a backslash."""
 
-    def find_end(self, text: str) -> int | None:
-        """`text`: from the first character of the value on."""
-        if text[0] not in '"{[':
-            end = _SCALAR_END.search(text, self._at)
-            self._at = len(text)
+    def find_end(self, text: str, start: int) -> int | None:
+        """The index behind the value's last character; None: it goes on. `text` from `start` on is the next piece."""
+        if self._kind == "unknown":
+            self._kind = "string or nested" if text[start] in '"{[' else "scalar"
+        if self._kind == "scalar":
+            end = _SCALAR_END.search(text, start)
             return None if end is None else end.start()
-        while (found := (_QUOTE_OR_ESCAPE if self._in_string else _STRUCTURE).search(text, self._at)) is not None:
-            self._at = found.end()
+        at = start + self._escaped
+        self._escaped = False
+        while (found := (_QUOTE_OR_ESCAPE if self._in_string else _STRUCTURE).search(text, at)) is not None:
+            at = found.end()
             match found[0]:
                 case "\\":
-                    self._at += 1
+                    self._escaped = at == len(text)
+                    at += 1
                 case '"':
                     self._in_string = not self._in_string
                 case "{" | "[":
@@ -51,8 +57,7 @@ class ValueExtent:
                 case _:
                     self._depth -= 1
             if self._depth == 0 and not self._in_string:
-                return self._at
-        self._at = max(self._at, len(text))
+                return at
         return None
 
 
@@ -66,18 +71,21 @@ class ArgumentStream:
 
     parameters: JsonObject | None
     _state: _State = field(default="start", init=False)
-    _waiting: str = field(default="", init=False)
-    """What has not gone out yet; in `value`, from the value's first character on."""
+    _text: str = field(default="", init=False)
+    _at: int = field(default=0, init=False)
+    """What stands in `_text` from here on has not been looked at, or did not suffice."""
     _separator: str = field(default="", init=False)
     _key: str = field(default="", init=False)
     """The key of the value that is written now, with its colon; `_separator` stands before it."""
     _has_members: bool = field(default=False, init=False)
     _string: JsonString = field(default_factory=JsonString, init=False)
     _extent: ValueExtent = field(default_factory=ValueExtent, init=False)
+    _value: list[str] = field(default_factory=list, init=False)
+    """What there is of the value that is written now, unless it is a string that goes out as it comes."""
 
     def feed(self, text: str) -> str:
         """What can go out now."""
-        self._waiting += text
+        self._text, self._at = self._text[self._at :] + text, 0
         pieces: list[str] = []
         while (piece := self._step()) is not None:
             pieces.append(piece)
@@ -87,12 +95,12 @@ class ArgumentStream:
         """What is left. White space is a call without arguments."""
         if self._state == "start":
             return "{}"
-        key = self._separator + self._key if self._state == "value" else ""
-        return f"{key}{self._string.rest}{self._waiting}"
+        begun = (self._separator, self._key, *self._value) if self._state == "value" else (self._string.rest,)
+        return "".join((*begun, self._text[self._at :]))
 
     def _step(self) -> str | None:
         """What the waiting text decides next. None: it takes more text."""
-        if not self._waiting:
+        if self._at == len(self._text):
             return None
         match self._state:
             case "start":
@@ -104,51 +112,54 @@ class ArgumentStream:
             case "value":
                 return self._finish_value()
             case "verbatim":
-                return self._take(len(self._waiting))
+                return self._take(len(self._text))
         assert_never(self._state)
 
-    def _take(self, length: int) -> str:
-        taken, self._waiting = self._waiting[:length], self._waiting[length:]
+    def _take(self, end: int) -> str:
+        taken, self._at = self._text[self._at : end], end
         return taken
 
     def _begin(self) -> str | None:
-        begun = self._waiting.lstrip()
+        begun = self._text[self._at :].lstrip()
         if not begun:
             return None
         if self.parameters is None or begun[0] != "{":
             return self._give_up()
         self._state = "member"
-        return self._take(len(self._waiting) - len(begun) + 1)
+        return self._take(len(self._text) - len(begun) + 1)
 
     def _begin_member(self) -> str | None:
-        if end := _END.match(self._waiting):
+        if end := _END.match(self._text, self._at):
             return self._take(end.end()) + self._give_up()
-        found = _MEMBER.match(self._waiting, 0, _MAX_KEY_CHARACTERS)
+        limit = self._at + _MAX_KEY_CHARACTERS
+        found = _MEMBER.match(self._text, self._at, limit)
         if found is None:
-            begun = self._waiting.lstrip()
-            may_be_key = len(self._waiting) < _MAX_KEY_CHARACTERS and (not begun or begun[0] in ',"')
+            begun = self._text[self._at : limit].lstrip()
+            may_be_key = len(self._text) < limit and (not begun or begun[0] in ',"')
             return None if may_be_key else self._give_up()
-        self._take(found.end())
+        self._at = found.end()
         self._separator, self._key = found.groups()
-        if self._waiting[0] == '"' and takes_string(self._name(), self.parameters or {}):
+        if self._text[self._at] == '"' and takes_string(self._name(), self.parameters or {}):
             self._state, self._string = "string", JsonString()
-            return self._opening() + self._take(1)
-        self._state, self._extent = "value", ValueExtent()
+            return self._opening() + self._take(self._at + 1)
+        self._state, self._extent, self._value = "value", ValueExtent(), []
         return ""
 
     def _continue_string(self) -> str:
-        piece = self._string.feed(self._take(len(self._waiting)))
-        if self._string.closed:
-            self._state, self._waiting, self._string = "member", self._string.rest, JsonString()
-            return f'{piece}"'
-        return piece
+        piece = self._string.feed(self._text, self._at)
+        if not self._string.closed:
+            self._at = len(self._text)
+            return piece
+        self._state, self._at, self._string = "member", self._string.end, JsonString()
+        return f'{piece}"'
 
     def _finish_value(self) -> str | None:
-        end = self._extent.find_end(self._waiting)
+        end = self._extent.find_end(self._text, self._at)
+        self._value.append(self._take(len(self._text) if end is None else end))
         if end is None:
             return None
         self._state = "member"
-        mended = mended_value(self._name(), self._take(end), self.parameters or {})
+        mended = mended_value(self._name(), "".join(self._value), self.parameters or {})
         return "" if mended is None else self._opening() + mended
 
     def _give_up(self) -> str:

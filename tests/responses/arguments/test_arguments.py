@@ -177,3 +177,31 @@ def test_raw_line_breaks_and_halves_of_characters_do_not_spoil_an_input():
 def test_text_without_a_patch_stays_as_it_is():
     assert finish_custom_input("hello", PATCH) == "hello"
     assert finish_custom_input('{"input": "```x```"}', CustomTool("note", None)) == "```x```"
+
+
+class Counted(str):
+    """Text that counts how many characters are cut out of it, and out of what is cut out of it."""
+
+    characters = 0
+
+    def __getitem__(self, key):
+        cut_out = super().__getitem__(key)
+        Counted.characters += len(cut_out)
+        return Counted(cut_out)
+
+    def __radd__(self, before):
+        return Counted(f"{before}{self}")
+
+
+def test_the_work_grows_with_the_text_and_not_with_its_square():
+    members = (f'"k{number}": "a\\nb"' if number % 2 else f'"k{number}": [{number}]' for number in range(2000))
+    text = f"{{{', '.join(members)}}}"
+    Counted.characters = 0
+    stream = ArgumentStream(EXEC.parameters)
+    assert stream.feed(Counted(text)) + stream.finish() == text
+    assert Counted.characters < 5 * len(text)
+
+
+def test_what_follows_the_string_of_a_custom_tool_is_no_part_of_it():
+    stream = CustomInputStream(PATCH)
+    assert [stream.feed('{"input": "no patch"'), stream.feed("}"), stream.finish()] == ["", "", "no patch"]
