@@ -11,14 +11,15 @@ import asyncio
 import copy
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Protocol, cast
 
 from sgcx.engines.pacing import pause_s
 from sgcx.engines.refusals import refusal, unreadable_image
-from sgcx.engines.sglang_chunks import Chunk, ChunkReader, usage
+from sgcx.engines.sglang_chunks import ChunkReader, usage
+from sgcx.engines.sglang_outputs import GenerateRequest, Manager, outputs
 from sgcx.engines.structural_tags import enforceable_tag
 from sgcx.errors import EngineError
 from sgcx.responses.deltas import EngineDelta, Finished, ToolCallFinished
@@ -44,37 +45,23 @@ class _Tokenizer(Protocol):
     def encode(self, text: str, *, add_special_tokens: bool = ...) -> list[int]: ...
 
 
-class _GenerateRequest(Protocol):
-    input_ids: list[int] | None
-    text: str | None
-    sampling_params: dict[str, object]
-    require_reasoning: bool
-
-    def contains_mm_input(self) -> bool: ...
-
-    def normalize_batch_and_arguments(self) -> None: ...
-
-
 class _TokenizedRequest(Protocol):
     input_ids: list[int]
 
 
-class _TokenizerManager(Protocol):
+class _TokenizerManager(Manager, Protocol):
     tokenizer: _Tokenizer
     gracefully_exit: bool
-    rid_to_state: dict[str, object]
-
-    def generate_request(self, obj: _GenerateRequest, request: object) -> AsyncIterator[Chunk]: ...
 
     def abort_request(self, rid: str) -> None: ...
 
-    async def _tokenize_one_request(self, obj: _GenerateRequest) -> _TokenizedRequest: ...
+    async def _tokenize_one_request(self, obj: GenerateRequest) -> _TokenizedRequest: ...
 
 
 class _ChatHandler(Protocol):
     tokenizer_manager: _TokenizerManager
 
-    def _convert_to_internal_request(self, request: object, raw_request: object) -> tuple[_GenerateRequest, object]: ...
+    def _convert_to_internal_request(self, request: object, raw_request: object) -> tuple[GenerateRequest, object]: ...
 
     def _validate_request(self, request: object) -> str | None: ...
 
@@ -98,9 +85,7 @@ class SglangEngine:
         )
         calls = 0
         try:
-            # Without the HTTP request: the endpoint watches for its client itself, and two watchers would both abort.
-            answer = manager.generate_request(generation, None)
-            async with aclosing(_checked(answer, manager, request, generation)) as chunks:
+            async with aclosing(outputs(manager, generation, request.request_id)) as chunks:
                 async for chunk in chunks:
                     for delta in reader.feed(chunk):
                         yield delta
@@ -129,7 +114,7 @@ class SglangEngine:
             raise unreadable_image() from None
         return len(tokenized.input_ids)
 
-    def _convert_and_count(self, request: EngineRequest) -> tuple[_GenerateRequest, int | None]:
+    def _convert_and_count(self, request: EngineRequest) -> tuple[GenerateRequest, int | None]:
         """None where images take room in the prompt: only SGLang's own processor knows how much."""
         generation = self._convert(request)
         if generation.input_ids is not None:
@@ -138,7 +123,7 @@ class SglangEngine:
             return generation, None
         return generation, len(self._chat.tokenizer_manager.tokenizer.encode(generation.text or ""))
 
-    def _convert(self, request: EngineRequest) -> _GenerateRequest:
+    def _convert(self, request: EngineRequest) -> GenerateRequest:
         try:
             chat_request = _chat_request(request)
             problem = self._chat._validate_request(chat_request)
@@ -152,7 +137,7 @@ class SglangEngine:
             raise EngineError(message, code="invalid_prompt", status=400) from error
         return generation
 
-    def _constrain(self, generation: _GenerateRequest, request: EngineRequest) -> None:
+    def _constrain(self, generation: GenerateRequest, request: EngineRequest) -> None:
         constraint = request.constraint
         # SGLang lets a grammar begin behind `</think>`; whether one will come it guesses from the model's family.
         generation.require_reasoning = request.thinking
@@ -167,7 +152,7 @@ class SglangEngine:
         encoded = [tokenizer.encode(marker, add_special_tokens=False) for marker in self._dialect.call_markers]
         return {str(ids[0]): _NEVER for ids in encoded if len(ids) == 1}
 
-    def _prompt_tail(self, generation: _GenerateRequest) -> str:
+    def _prompt_tail(self, generation: GenerateRequest) -> str:
         if generation.input_ids is not None:
             return self._chat.tokenizer_manager.tokenizer.decode(generation.input_ids[-PROMPT_TAIL_TOKENS:])
         return (generation.text or "")[-64:]
@@ -218,22 +203,3 @@ def _verbatim_arguments(message: JsonObject) -> JsonObject:
         function = call["function"]
         encoded.append({**call, "function": {**function, "arguments": json.dumps(function["arguments"])}})
     return {**message, "tool_calls": encoded}
-
-
-async def _checked(
-    chunks: AsyncIterator[Chunk], manager: _TokenizerManager, request: EngineRequest, generation: _GenerateRequest
-) -> AsyncGenerator[Chunk, None]:
-    """Tokenizer-side refusals as `EngineError`."""
-    started = False
-    try:
-        async for chunk in chunks:
-            started = True
-            yield chunk
-    except RuntimeError:
-        if started or not generation.contains_mm_input():
-            raise
-        raise unreadable_image() from None
-    except ValueError as error:
-        # 0.5.10.post1 keeps the state of a request that it refused, and then never finishes draining.
-        manager.rid_to_state.pop(request.request_id, None)
-        raise refusal(str(error), 400) from error
