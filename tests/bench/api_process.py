@@ -10,7 +10,6 @@ process then takes for each token is what limits a server whose model is fast.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import socket
 import statistics
@@ -153,9 +152,7 @@ def main() -> None:
     with serving(arguments.step_ms, sglang_argv) as (base_url, server):
         for way in WAYS:
             _measure(base_url, server, way, 8, arguments)
-        print(
-            f"{'streams':>7} {'way':28} {'tok/s':>8} {'ratio':>6} {'TTFT ms':>8} {'gap p50, p99 ms':>16} {'CPU us/token':>13}"
-        )
+        print("streams way                             tok/s  ratio  TTFT ms  gap p50, p99 ms  CPU us/token")
         for streams in map(int, arguments.streams.split(",")):
             cells: dict[str, list[Cell]] = {way: [] for way in WAYS}
             for _ in range(arguments.rounds):
