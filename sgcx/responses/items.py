@@ -1,4 +1,4 @@
-"""What a conversation holds, as a dialect writes it. Parsed from the wire by `input_items`.
+"""What a conversation holds, as a dialect writes it. Parsed from the wire by `input/items.py`.
 
 The wire has a kind of item for every kind of tool; the model has only ever called functions. So every call is a
 `ToolCall` under the name that the model was shown, with the arguments as it writes them.

@@ -1,6 +1,6 @@
 """Calls and outputs among the input items, whatever tool they are of → the function calls that the model made.
 
-What `output_calls` makes of a call and what is made of it here are inverse: the prompt repeats the arguments as
+What `output/calls.py` makes of a call and what is made of it here are inverse: the prompt repeats the arguments as
 the model wrote them, and the prefix cache holds them.
 """
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sgcx.responses.continuation import prompt_memory
 from sgcx.responses.continuation.prompt_memory import PromptMemory
 from sgcx.responses.request import parse_request
 
 
-def request(texts, key="k"):
-    return parse_request({"input": [{"role": "user", "content": text} for text in texts], "prompt_cache_key": key})
+def request(texts, key="k", tools=()):
+    messages = [{"role": "user", "content": text} for text in texts]
+    return parse_request({"input": messages, "prompt_cache_key": key, "tools": list(tools)})
 
 
 def test_the_oldest_conversations_are_forgotten():
@@ -21,6 +23,18 @@ def test_the_oldest_conversations_are_forgotten():
     assert str(memory.note(request(["hi"], key="0"), None, "resp")) == "miss: first_or_evicted"
     assert str(memory.note(request(["hi"], key="599"), None, "resp")) == "hit"
     assert str(memory.note(request(["hi"], key="kept"), None, "resp")) == "hit"
+
+
+def test_many_tools_are_remembered_within_a_bound(monkeypatch):
+    monkeypatch.setattr(prompt_memory, "_MAX_BYTES", 50_000)
+    tools = [{"type": "function", "name": "f", "description": "d" * 20_000, "parameters": {"type": "object"}}]
+    memory = PromptMemory()
+    for key in ("first", "second", "third"):
+        memory.note(request(["hi"], key=key, tools=tools), tools, "resp")
+    assert memory.left_out_tools(request(["hi", "go on"], key="first")) is None
+    assert memory.left_out_tools(request(["hi", "go on"], key="third")) == tools
+    memory.note(request(["hi"], key="k" * 60_000), None, "resp")
+    assert memory.left_out_tools(request(["hi", "go on"], key="third")) is None
 
 
 def test_a_key_remembers_its_latest_prompts_only():
