@@ -214,6 +214,16 @@ def test_images_reach_a_model_that_sees_and_leave_a_note_for_one_that_does_not()
     assert KimiK2().messages([item], images=False)[0]["content"] == f"look{IMAGE_NOTE}"
 
 
+def test_an_image_that_a_tool_returns_reaches_a_model_that_sees():
+    history = [ToolCall("c", "view_image", "{}"), ToolOutput("c", (ImagePart("data:image/png;base64,AA", "auto"),))]
+    shown, noted = (KimiK2().messages(history, images=images)[1] for images in (True, False))
+    assert (shown["role"], shown["tool_call_id"]) == ("tool", "functions.view_image:0")
+    assert shown["content"] == [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA", "detail": "auto"}}
+    ]
+    assert noted["content"] == IMAGE_NOTE
+
+
 def test_text_after_a_call_starts_a_new_turn():
     messages = KimiK2().messages([ToolCall("c", "f", "{}"), text("assistant", "after")], images=False)
     assert [message["role"] for message in messages] == ["assistant", "tool", "assistant"]
