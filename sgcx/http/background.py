@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
+from math import inf
 
+from sgcx.http.event_stream import EventStream
 from sgcx.http.keeping import Batches, Turn
 from sgcx.responses.events import Event
 from sgcx.responses.output.replay import condense, snapshot
@@ -20,9 +22,10 @@ logger = logging.getLogger(__name__)
 
 
 class Run:
-    def __init__(self, stream: ResponseStream, turn: Turn) -> None:
+    def __init__(self, stream: ResponseStream, turn: Turn, *, heartbeat_s: float) -> None:
         self.stream = stream
         self._turn = turn
+        self._heartbeat_s = heartbeat_s
         self._events: list[Event] = []
         self._ended = False
         self._changed = asyncio.Event()
@@ -52,8 +55,15 @@ class Run:
         await self._turn.keep(response, [kept for event in self._events if (kept := condense(event)) is not None])
         return response
 
+    def event_stream(self, headers: Mapping[str, str], *, starting_after: int = -1) -> EventStream:
+        """What `follow` tells, for a client."""
+        return EventStream(self.follow(starting_after), self.stream, heartbeat_s=inf, headers=headers)
+
     async def follow(self, starting_after: int = -1) -> AsyncGenerator[list[Event], None]:
-        """Events numbered higher than `starting_after`, as they come. Leaving does not end the run."""
+        """Events numbered higher than `starting_after`, as they come. Leaving does not end the run.
+
+        Signs of life are among them: events of the run, so that all who follow see the same ones in the same place.
+        """
         seen = 0
         while True:
             new, seen = self._events[seen:], len(self._events)
@@ -61,7 +71,17 @@ class Run:
             if self._ended and seen == len(self._events):
                 return
             if seen == len(self._events):
+                await self._wait_for_more()
+
+    async def _wait_for_more(self) -> None:
+        try:
+            async with asyncio.timeout(self._heartbeat_s):
                 await self._changed.wait()
+        except TimeoutError:
+            # A stream that is closed has numbered its last event, also where that is still being kept.
+            if self.stream.state == "streaming":
+                self._events.append(self.stream.heartbeat())
+                self._tell()
 
     def _tell(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
@@ -69,7 +89,10 @@ class Run:
 
 
 class BackgroundRuns:
-    def __init__(self) -> None:
+    """`heartbeat_s`: the longest silence towards those who follow a run."""
+
+    def __init__(self, *, heartbeat_s: float) -> None:
+        self._heartbeat_s = heartbeat_s
         self._runs: dict[str, Run] = {}
 
     def find(self, response_id: str) -> Run | None:
@@ -77,7 +100,7 @@ class BackgroundRuns:
 
     def start(self, stream: ResponseStream, turn: Turn, batches: Batches) -> Run:
         """`batches` come out of `turn.kept`."""
-        run = Run(stream, turn)
+        run = Run(stream, turn, heartbeat_s=self._heartbeat_s)
         self._runs[stream.response_id] = run
         run.task = asyncio.create_task(self._to_its_end(run, batches))
         return run

@@ -33,7 +33,7 @@ _CLIENT_CLOSED_REQUEST = 499
 
 
 def create_router(endpoint: Endpoint) -> Router:
-    runs = BackgroundRuns()
+    runs = BackgroundRuns(heartbeat_s=endpoint.heartbeat_s)
     responses = _Responses(endpoint, runs)
     routes: list[BaseRoute] = [
         Route("/v1/responses", responses.create, methods=["POST"]),
@@ -42,16 +42,10 @@ def create_router(endpoint: Endpoint) -> Router:
         compact_route(endpoint),
         websocket_route(endpoint),
         *model_routes(endpoint),
-        *_stored_routes(endpoint, runs),
+        *([] if endpoint.storage is None else create_stored_routes(endpoint.storage, runs)),
     ]
     counted_routes = counted(routes, endpoint.metrics)
     return Router(routes=[*counted_routes, metrics_route(endpoint.metrics), *refuse_other_methods(routes)])
-
-
-def _stored_routes(endpoint: Endpoint, runs: BackgroundRuns) -> list[Route]:
-    if endpoint.storage is None:
-        return []
-    return create_stored_routes(endpoint.storage, runs, heartbeat_s=endpoint.heartbeat_s)
 
 
 async def _exists(_: Request) -> Response:
@@ -85,9 +79,9 @@ class _Responses:
         if request.background:
             run = self._runs.start(stream, turn, batches)
             await run.started()
-            if not request.stream:
-                return Response(orjson.dumps(run.response), media_type=JSON, headers=headers)
-            batches = run.follow()
+            if request.stream:
+                return run.event_stream(headers)
+            return Response(orjson.dumps(run.response), media_type=JSON, headers=headers)
         if request.stream:
             return EventStream(batches, stream, heartbeat_s=self._endpoint.heartbeat_s, headers=headers)
         terminal = await terminal_event(batches, http_request.receive)

@@ -10,10 +10,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from sgcx.http.answering import answer_json, answering, not_found
-from sgcx.http.background import BackgroundRuns, Run
+from sgcx.http.background import BackgroundRuns
 from sgcx.http.conversations import conversation_routes
 from sgcx.http.errors import envelope
-from sgcx.http.event_stream import EventStream
 from sgcx.http.ids import new_id
 from sgcx.http.pages import item_list, parse_integer, parse_page
 from sgcx.responses import sse
@@ -24,11 +23,9 @@ from sgcx.responses.wire import JsonObject
 _RESPONSE = "/v1/responses/{response_id}"
 
 
-def create_stored_routes(
-    storage: Storage, runs: BackgroundRuns | None = None, *, heartbeat_s: float = 10.0
-) -> list[Route]:
+def create_stored_routes(storage: Storage, runs: BackgroundRuns) -> list[Route]:
     """`runs`: the responses that are still in progress."""
-    stored = _StoredResponses(storage, runs or BackgroundRuns(), heartbeat_s)
+    stored = _StoredResponses(storage, runs)
     return [
         Route(_RESPONSE, answering(stored.retrieve), methods=["GET"]),
         Route(_RESPONSE, answering(stored.delete), methods=["DELETE"]),
@@ -39,10 +36,9 @@ def create_stored_routes(
 
 
 class _StoredResponses:
-    def __init__(self, storage: Storage, runs: BackgroundRuns, heartbeat_s: float) -> None:
+    def __init__(self, storage: Storage, runs: BackgroundRuns) -> None:
         self._storage = storage
         self._runs = runs
-        self._heartbeat_s = heartbeat_s
 
     async def retrieve(self, request: Request) -> ASGIApp:
         response_id = request.path_params["response_id"]
@@ -51,14 +47,11 @@ class _StoredResponses:
         run = self._runs.find(response_id)
         if run is not None:
             await run.started()
-            return self._live(run, starting_after) if streamed else answer_json(run.response)
+            return run.event_stream({}, starting_after=starting_after) if streamed else answer_json(run.response)
         stored = await self._storage.get_response(response_id)
         if stored is None:
             return not_found("Response", response_id)
         return await self._replay(stored.response, starting_after) if streamed else answer_json(stored.response)
-
-    def _live(self, run: Run, starting_after: int) -> ASGIApp:
-        return EventStream(run.follow(starting_after), run.stream, heartbeat_s=self._heartbeat_s, headers={})
 
     async def _replay(self, response: JsonObject, starting_after: int) -> Response:
         events = await self._storage.get_events(str(response["id"])) or ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
@@ -117,6 +118,26 @@ def test_a_stream_that_broke_off_is_taken_up_again(http, engine):
     until(lambda: engine.closed.is_set())
     replayed = frames(http.get(f"/v1/responses/{response_id}?stream=true").text)
     assert replayed == seen + rest
+
+
+def test_all_who_follow_see_the_same_signs_of_life_in_the_same_place(engine, storage):
+    def beats(seen):
+        return [event["type"] for event in seen].count("response.in_progress") - 1
+
+    with served(engine, storage=storage, heartbeat_s=0.02) as http, ThreadPoolExecutor() as threads:
+        path = f"/v1/responses/{post(http, background=True).json()['id']}?stream=true"
+        followers = [threads.submit(lambda: frames(http.get(path).text)) for _ in range(3)]
+        with http.stream("GET", path) as stream:
+            lines = (line for line in stream.iter_lines() if "response.in_progress" in line)
+            for _ in zip(range(8), lines, strict=False):
+                pass
+        engine.open = True
+        seen, *others = [follower.result() for follower in followers]
+        assert all(other == seen for other in others)
+        assert [event["sequence_number"] for event in seen] == list(range(len(seen)))
+        assert beats(seen) >= 2
+        until(lambda: engine.closed.is_set())
+        assert frames(http.get(path).text) == seen
 
 
 def test_deleting_a_running_response_ends_it(client, engine):

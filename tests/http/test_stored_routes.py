@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from sgcx.http.background import BackgroundRuns
 from sgcx.http.stored import create_stored_routes
 from sgcx.store.async_store import AsyncStore
 
@@ -42,7 +43,7 @@ def url(tmp_path):
     storage = AsyncStore(tmp_path / "responses.sqlite3", max_bytes=1 << 20, ttl_s=3600)
     asyncio.run(storage.put_response(RESPONSE, ITEMS, ({"sequence_number": 2},)))
     asyncio.run(storage.put_response({**RESPONSE, "id": "resp_2", "background": True}, (), ()))
-    with running(Starlette(routes=create_stored_routes(storage))) as url:
+    with running(Starlette(routes=create_stored_routes(storage, BackgroundRuns(heartbeat_s=10)))) as url:
         yield url
     asyncio.run(storage.close())
 
