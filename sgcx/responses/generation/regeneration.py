@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from sgcx.responses.deltas import EngineDelta, Finished, ReasoningDelta, TextDelta, Usage
 from sgcx.responses.engine import Engine, EngineRequest
@@ -21,42 +21,44 @@ async def generate_answer(engine: Engine, request: EngineRequest) -> AsyncGenera
     of the second follow those of the first.
     """
     tried: Finished | None = None
-    async with aclosing(_without_blank_answer(engine.generate(request))) as deltas:
-        answered = False
+    opening = _Opening()
+    async with aclosing(engine.generate(request)) as deltas:
         async for delta in deltas:
-            if isinstance(delta, Finished) and delta.reason == "stop" and not answered:
+            if opening.answered:
+                yield delta
+                continue
+            if isinstance(delta, Finished) and delta.reason == "stop":
                 tried = delta
                 break
-            answered = answered or not isinstance(delta, ReasoningDelta)
-            yield delta
+            for known in opening.feed(delta):
+                yield known
     if tried is None:
         return
-    async with aclosing(_without_blank_answer(engine.generate(_again(request, tried.usage)))) as deltas:
+    opening = _Opening()
+    async with aclosing(engine.generate(_again(request, tried.usage))) as deltas:
         async for delta in deltas:
-            yield replace(delta, usage=_of_both(tried.usage, delta.usage)) if isinstance(delta, Finished) else delta
+            for known in [delta] if opening.answered else opening.feed(delta):
+                yield replace(known, usage=_of_both(tried.usage, known.usage)) if isinstance(known, Finished) else known
 
 
-async def _without_blank_answer(deltas: AsyncGenerator[EngineDelta, None]) -> AsyncGenerator[EngineDelta, None]:
-    """Blank text is held back until something follows it: alone it is no answer."""
-    blank: list[TextDelta] = []
-    answered = False
-    async with aclosing(deltas):
-        async for delta in deltas:
-            match delta:
-                case TextDelta(text) if not answered and not text.strip():
-                    blank.append(delta)
-                    continue
-                case Finished("stop") if not answered:
-                    blank.clear()
-                case ReasoningDelta():
-                    pass
-                case _:
-                    answered = True
-            if answered:
-                for each in blank:
-                    yield each
-                blank.clear()
-            yield delta
+@dataclass(slots=True)
+class _Opening:
+    """The deltas up to an answer. Blank text is held back until something follows it: alone it is no answer."""
+
+    answered: bool = field(default=False, init=False)
+    """What follows need not come here."""
+    _blank: list[TextDelta] = field(default_factory=list, init=False)
+
+    def feed(self, delta: EngineDelta) -> list[EngineDelta]:
+        match delta:
+            case TextDelta(text) if not text.strip():
+                self._blank.append(delta)
+                return []
+            case ReasoningDelta() | Finished("stop"):
+                return [delta]
+            case _:
+                self.answered = True
+                return [*self._blank, delta]
 
 
 def _again(request: EngineRequest, used: Usage) -> EngineRequest:
