@@ -77,7 +77,7 @@ JUNK = AMONG(
 # content
 
 IMAGE = AMONG(
-    ("data:image/png;base64,iVBORw0KGgo=", "https://example.com/a.png", "file:///etc/passwd", "data:image/", "@")
+    ("data:image/png;base64,iVBORw0KGgo=", "https://[2001:db8::1]/a.png", "file:///etc/passwd", "data:image/", "@")
 )
 PART = st.one_of(
     record("input_text", {"text": TEXT}),

@@ -32,7 +32,7 @@ _CLIENT_CLOSED_REQUEST = 499
 def compact_route(endpoint: Endpoint) -> Route:
     async def handle(http_request: Request) -> Response:
         turn = await open_turn(endpoint.storage, await read_json(http_request))
-        request = _parse(endpoint, turn)
+        request = await _parse(endpoint, turn)
         response_id = new_id("resp")
         prompts = Prompts(endpoint, endpoint.engine_for(http_request), response_id)
         result = await _unless_the_client_leaves(compact(prompts, request, History(request.input, ())), http_request)
@@ -44,13 +44,13 @@ def compact_route(endpoint: Endpoint) -> Route:
     return Route("/v1/responses/compact", answering(handle), methods=["POST"])
 
 
-def _parse(endpoint: Endpoint, turn: Turn) -> ResponsesRequest:
+async def _parse(endpoint: Endpoint, turn: Turn) -> ResponsesRequest:
     if not isinstance(turn.body.get("model"), str):
         raise InvalidRequest("`model` is required: a string", param="model")
     # What it continues may be all that there is to compact.
     if turn.earlier and turn.body.get("input") is None:
         turn.body = {**turn.body, "input": []}
-    return read_turn(endpoint, turn).request
+    return (await read_turn(endpoint, turn)).request
 
 
 async def _unless_the_client_leaves(compacting: Awaitable[Compacted], http_request: Request) -> Compacted | None:

@@ -46,7 +46,7 @@ class Creation:
 async def create_response(endpoint: Endpoint, turn: Turn, connection: HTTPConnection, response_id: str) -> Creation:
     """Raises `InvalidRequest`, and `EngineError` where the engine refuses within the time that a status can wait."""
     watch = ResponseWatch(endpoint.metrics)
-    reading = read_turn(endpoint, turn)
+    reading = await read_turn(endpoint, turn)
     ignored = _told((*reading.request.ignored, *_left_to_the_model(endpoint, reading.request)))
     if ignored:
         logger.info("request %s: left out %s", response_id, ignored)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
+from sgcx.http.images import ImageFetcher
 from sgcx.http.metrics import Metrics
 from sgcx.responses.continuation.prompt_memory import PromptMemory
 from sgcx.responses.continuation.storage import Storage
@@ -34,6 +35,7 @@ class Endpoint:
     """None: nothing is sealed, and no blob opens."""
     enforces_grammars: bool = True
     """False: behind the engine's interface the decoder cannot be bound to one."""
+    images: ImageFetcher = field(default_factory=ImageFetcher)
     prompt_memory: PromptMemory = field(default_factory=PromptMemory)
     metrics: Metrics = field(default_factory=Metrics)
     heartbeat_s: float = 10.0

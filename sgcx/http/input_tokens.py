@@ -19,7 +19,8 @@ def input_tokens_route(endpoint: Endpoint) -> Route:
     async def count(http_request: Request) -> Response:
         turn = await open_turn(endpoint.storage, await read_json(http_request))
         prompts = Prompts(endpoint, endpoint.engine_for(http_request), new_id("req"))
-        tokens = await prompts.engine.count_tokens(prompts.job(read_turn(endpoint, turn).request))
+        reading = await read_turn(endpoint, turn)
+        tokens = await prompts.engine.count_tokens(prompts.job(reading.request))
         return answer_json({"object": "response.input_tokens", "input_tokens": tokens})
 
     return Route("/v1/responses/input_tokens", answering(count), methods=["POST"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from starlette.requests import HTTPConnection
 from sgcx.dialects.deepseek_r1 import DeepSeekR1
 from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.http.endpoint import Endpoint
+from sgcx.http.images import image_fetcher
 from sgcx.planning.profile import Dialect as DialectName
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import Engine
@@ -37,6 +39,7 @@ def build_endpoint(config: ChildConfig, engine_for: Callable[[HTTPConnection], E
         catalog=config.catalog,
         storage=None if config.store_path is None else AsyncStore(Path(config.store_path)),
         seal=_seal(config),
+        images=image_fetcher(os.environ),
         heartbeat_s=config.heartbeat_s,
     )
 

@@ -20,6 +20,7 @@ from sgcx.engines.chat_request import RawText, Upstream
 from sgcx.engines.sglang_arguments import decodes_any_arguments
 from sgcx.http.endpoint import Endpoint
 from sgcx.http.gateway import build_app, serve
+from sgcx.http.images import image_fetcher
 from sgcx.paths import Paths
 from sgcx.planning.profile import Dialect as DialectName
 from sgcx.responses.dialect import Dialect
@@ -130,6 +131,7 @@ def _app(
         catalog=tuple(catalog_entries([model.catalog_model])),
         storage=AsyncStore(paths.responses),
         seal=AesGcmSeal(ensure_sealing_key(paths.sealing_key), model=model.name),
+        images=image_fetcher(os.environ),
         enforces_grammars=False,
     )
     return build_app(endpoint, engine, api_key=api_key, host=options.host)

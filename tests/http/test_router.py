@@ -48,8 +48,8 @@ class PlayedEngine:
 
 
 @contextmanager
-def served(engine, **options):
-    endpoint = Endpoint(lambda _: engine, KimiK2(), MODEL, ({"slug": "m"},), **options)
+def served(engine, model=MODEL, **options):
+    endpoint = Endpoint(lambda _: engine, KimiK2(), model, ({"slug": "m"},), **options)
     app = Starlette(routes=create_router(endpoint).routes, middleware=[Middleware(RequireApiKey, api_key="k")])
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run, daemon=True)

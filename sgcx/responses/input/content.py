@@ -50,7 +50,7 @@ def parse_part(node: Node, ignored: list[str]) -> Part | None:
 
 
 def image_part(node: Node, detail: str = "auto") -> ImagePart:
-    """Engines open any URL they are given, local files too, so only what a client may mean gets through."""
+    """Engines open any URL they are given, local files too. What is behind `https`, the endpoint fetches itself."""
     url = node.string()
     if not url.startswith(("data:image/", "https://")):
         raise InvalidRequest(f"`{node.path}` must be a data:image/ or https:// URL", param=node.path)
