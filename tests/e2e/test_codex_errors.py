@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from itertools import takewhile
 
 import pytest
 from codex_sessions import CodexRunner, wait_for
@@ -39,6 +45,29 @@ def test_a_model_that_says_nothing_is_asked_again_and_then_reported(codex):
     session = codex("-c", "model_providers.sgcx.stream_max_retries=1", "think, but say nothing")
     assert session.failure.startswith("stream disconnected before completion: ")
     assert len(session.reconnects) == 1
+
+
+def test_a_server_without_room_is_asked_again_and_then_named(codex, rehearsal):
+    with gateway_before_nothing(rehearsal.machine) as url:
+        limits = ("-c", "model_providers.sgcx.request_max_retries=1", "-c", "model_providers.sgcx.stream_max_retries=1")
+        session = codex("-c", f'model_providers.sgcx.base_url="{url}"', *limits, "hello")
+    assert "503 Service Unavailable: " in session.failure
+    assert len(session.reconnects) == 1
+
+
+@contextmanager
+def gateway_before_nothing(machine):
+    """It says of an engine that is not up yet what it says of a full one: 503, and when to come back."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        upstream = ("--upstream", f"http://127.0.0.1:{bound.getsockname()[1]}", "--model", "rehearsal")
+        command = [sys.executable, "-m", "sgcx", "gateway", *upstream, "--context", "4096", "--port", "0", "--json"]
+        process = subprocess.Popen(command, env=machine.environment, stdout=subprocess.PIPE, text=True)
+        try:
+            yield json.loads("".join(takewhile(lambda line: line != "}\n", process.stdout)) + "}")["base_url"]
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
 
 
 @pytest.mark.thorough
