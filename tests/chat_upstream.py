@@ -63,6 +63,7 @@ class PlayedUpstream:
     model: str = "m"
     models: object = None
     sglang_version: str = "0.5.10.post1"
+    grammar_backend: str | None = None
     requests: list = field(default_factory=list)
     headers: list = field(default_factory=list)
     peers: list = field(default_factory=list)
@@ -75,7 +76,7 @@ class PlayedUpstream:
         return JSONResponse({"object": "list", "data": [entry] if self.models is None else self.models})
 
     async def server_info(self, _):
-        return JSONResponse({"version": self.sglang_version})
+        return JSONResponse({"version": self.sglang_version, "grammar_backend": self.grammar_backend})
 
     async def complete(self, request):
         self.requests.append(await request.json())

@@ -98,11 +98,13 @@ def _print_table(views: list[ServerView]) -> None:
 
 
 def describe(record: ServerRecord, now: float) -> str:
-    """Why it ended, when it is started again, how often it was."""
+    """Why it ended, when it is started again, how often it was, and whether the gateway serves it."""
     from sgcx.server.records import ServerState
 
     if record.state is ServerState.BACKOFF and record.restart_at is not None:
         return f"starts again in {max(0.0, record.restart_at - now):.0f} s: {record.exit_reason}"
-    if record.state is ServerState.RUNNING and record.restarts:
-        return f"restarted {record.restarts} time{'s' if record.restarts > 1 else ''}"
+    if record.state is ServerState.RUNNING:
+        times = f"restarted {record.restarts} time{'s' if record.restarts > 1 else ''}" if record.restarts else ""
+        gateway = f"through the gateway: {record.gateway_reason}" if record.gateway_reason else ""
+        return "; ".join(filter(None, (times, gateway, record.exit_reason)))
     return record.exit_reason or ""

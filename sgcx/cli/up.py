@@ -189,6 +189,7 @@ def _show(result: UpResult, *, as_json: bool) -> None:
                 "already_running": result.already_running,
                 "ignored_options": list(result.ignored_options),
                 "scripted": result.scripted,
+                "gateway_reason": record.gateway_reason,
                 "pid": record.pid,
                 "log": record.log_path,
                 "prediction": result.difference.to_json() if result.difference else None,
@@ -201,6 +202,8 @@ def _show(result: UpResult, *, as_json: bool) -> None:
     if result.ignored_options:
         options, verb = " and ".join(result.ignored_options), "need" if len(result.ignored_options) > 1 else "needs"
         render.warn(f"it was started otherwise: {options} {verb} `sgcx down {record.name}` first")
+    if record.gateway_reason:
+        render.warn(f"{record.gateway_reason}. The gateway serves it, in front of SGLang")
     render.print_pairs(
         [
             ("Endpoint", record.base_url),

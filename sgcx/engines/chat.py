@@ -18,7 +18,14 @@ import orjson
 
 from sgcx.engines.chat_chunks import ChatReader, Object, joined
 from sgcx.engines.chat_request import Upstream, build_body, build_count_body
-from sgcx.engines.refusals import error_message, upstream_nonsense, upstream_refusal, upstream_unreachable
+from sgcx.engines.refusals import (
+    error_message,
+    refuses_grammar,
+    upstream_nonsense,
+    upstream_refusal,
+    upstream_unreachable,
+)
+from sgcx.engines.structural_tags import log_loosened, looser_and_looser
 from sgcx.errors import EngineError
 from sgcx.responses.deltas import EngineDelta, Failed, Finished
 from sgcx.responses.dialect import Reader
@@ -67,7 +74,26 @@ class ChatEngine:
             return False
         return answer.is_success
 
-    async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
+    def generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
+        if self._upstream.grammar_dialect is not None and request.constraint.binds:
+            return self._generate_as_bound_as_can_be(request)
+        return self._generate(request)
+
+    async def _generate_as_bound_as_can_be(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
+        """An engine refuses a request with a grammar that it cannot compile: a looser one is tried."""
+        attempts = tuple(looser_and_looser(request.constraint))
+        for number, constraint in enumerate(attempts, start=1):
+            try:
+                async with aclosing(self._generate(replace(request, constraint=constraint))) as deltas:
+                    async for delta in deltas:
+                        yield delta
+                return
+            except EngineError as error:
+                if number == len(attempts) or not refuses_grammar(error):
+                    raise
+                log_loosened(error.message)
+
+    async def _generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
         alignment = None if request.top_logprobs is None else LogprobAlignment()
         reader = ChatReader(self._text_reader(request), alignment)
         started = False

@@ -32,6 +32,8 @@ class Upstream:
     `verbatim_arguments`: the upstream decodes any arguments (`sglang_arguments.py`). Encoded once more they come out
     as they were: the prefix cache holds them, and a call whose JSON the model got wrong is no 400.
 
+    `grammar_dialect`: the upstream binds its decoder to structural tags (`structural_tags.py`) in this markup.
+
     `tokenize_url`: where the upstream renders and counts a chat without serving it, as vLLM's `/tokenize` does.
     """
 
@@ -39,6 +41,7 @@ class Upstream:
     model: str
     verbatim_arguments: bool = False
     raw: RawText | None = None
+    grammar_dialect: Dialect | None = None
     tokenize_url: str | None = None
 
 
@@ -54,7 +57,7 @@ def build_body(request: EngineRequest, upstream: Upstream) -> JsonObject:
     messages = [_with_arguments(message, arguments) for message in request.messages]
     body: dict[str, JsonValue] = {
         "model": upstream.model,
-        "messages": [*messages, *_answer_instructions(request.constraint)],
+        "messages": messages,
         "chat_template_kwargs": request.template_arguments,
         "temperature": request.temperature,
         "top_p": request.top_p,
@@ -64,17 +67,26 @@ def build_body(request: EngineRequest, upstream: Upstream) -> JsonObject:
     # A parser at the other end drops calls of tools that it was not told of.
     tools = request.tools if upstream.raw is not None else (*request.tools, *request.late_tools)
     if tools:
-        body |= {"tools": tools, **_call_fields(request.constraint, raw=upstream.raw is not None)}
+        body["tools"] = tools
     if request.top_logprobs is not None:
         body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     if request.max_new_tokens is not None:
         body["max_tokens"] = request.max_new_tokens
-    if request.constraint.answer_schema is not None and not request.constraint.tools:
-        schema: JsonObject = {"name": "response", "schema": request.constraint.answer_schema}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
     if upstream.raw is not None:
         body |= {"separate_reasoning": False, "skip_special_tokens": False}
-    return body
+    return {**body, **_constraint_fields(request, upstream, messages)}
+
+
+def _constraint_fields(request: EngineRequest, upstream: Upstream, messages: list[JsonObject]) -> dict[str, JsonValue]:
+    constraint = request.constraint
+    if upstream.grammar_dialect is not None and constraint.binds:
+        return {"response_format": upstream.grammar_dialect.structural_tag(constraint)}
+    fields: dict[str, JsonValue] = {}
+    if request.tools or request.late_tools:
+        fields |= _call_fields(constraint, raw=upstream.raw is not None)
+    if constraint.answer_schema is not None:
+        fields |= _answer_fields(constraint.answer_schema, messages, beside_tools=bool(constraint.tools))
+    return fields
 
 
 def _call_fields(constraint: Constraint, *, raw: bool) -> dict[str, JsonValue]:
@@ -95,11 +107,12 @@ def _call_fields(constraint: Constraint, *, raw: bool) -> dict[str, JsonValue]:
     return fields
 
 
-def _answer_instructions(constraint: Constraint) -> list[JsonObject]:
+def _answer_fields(schema: JsonObject, messages: list[JsonObject], *, beside_tools: bool) -> dict[str, JsonValue]:
     """A response format would bind the whole output and forbid tool calls, so beside tools the model is only told."""
-    if constraint.answer_schema is None or not constraint.tools:
-        return []
-    return [{"role": "user", "content": answer_instruction(constraint.answer_schema)}]
+    if beside_tools:
+        return {"messages": [*messages, {"role": "user", "content": answer_instruction(schema)}]}
+    named: JsonObject = {"name": "response", "schema": schema}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
 def _with_arguments(message: JsonObject, encode: Callable[[str], str]) -> JsonObject:

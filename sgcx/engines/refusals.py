@@ -68,6 +68,11 @@ def upstream_refusal(status: int, message: str, *, model: str, retry_after_s: in
             )
 
 
+def refuses_grammar(error: EngineError) -> bool:
+    """SGLang: "Failed to compile structural_tag grammar: …", "Grammar preprocessing timed out: …"."""
+    return error.status == 400 and "grammar" in error.message.lower()
+
+
 def upstream_unreachable(problem: str) -> EngineError:
     return EngineError(
         f"The upstream engine does not answer: {problem}", code=None, status=503, retry_after_s=RETRY_AFTER_S

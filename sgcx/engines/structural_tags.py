@@ -1,4 +1,4 @@
-"""Structural tags that xgrammar takes: what it cannot enforce is loosened here, where a log line can say so.
+"""Structural tags that xgrammar takes: what it cannot enforce is loosened, where a log line can say so.
 
 An engine that meets a grammar it cannot compile refuses the whole request; a client could do nothing about that.
 """
@@ -11,24 +11,41 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
+from packaging.version import InvalidVersion, Version
+
 from sgcx.responses.constraint import AnyObject, Constraint
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.wire import JsonValue
 
 logger = logging.getLogger(__name__)
 
+_FIRST_TRIED = Version("0.5.10")
+
+
+def takes_structural_tags(sglang_version: str, grammar_backend: str) -> bool:
+    """Does the chat endpoint of this SGLang bind the decoder to such a tag, as a response format?"""
+    try:
+        return grammar_backend == "xgrammar" and Version(sglang_version) >= _FIRST_TRIED
+    except InvalidVersion:
+        return False
+
 
 def enforceable_tag(constraint: Constraint, dialect: Dialect) -> str:
     """The structural tag as JSON, of the constraint or of as much of it as can be enforced."""
-    for attempt in _looser_and_looser(constraint):
+    for attempt in looser_and_looser(constraint):
         try:
             return on_one_line(json.dumps(dialect.structural_tag(attempt), ensure_ascii=False))
         except (RuntimeError, ValueError) as problem:
-            logger.warning("a constraint cannot be enforced and is loosened: %s", problem)
+            log_loosened(str(problem))
     raise AssertionError("what is left is built from this package's own formats")
 
 
-def _looser_and_looser(constraint: Constraint) -> Iterator[Constraint]:
+def log_loosened(problem: str) -> None:
+    logger.warning("a constraint cannot be enforced and is loosened: %s", problem)
+
+
+def looser_and_looser(constraint: Constraint) -> Iterator[Constraint]:
+    """The constraint, and what is left of it where an engine can enforce less. The last one every engine can."""
     yield constraint
     any_arguments = tuple(replace(tool, arguments=AnyObject()) for tool in constraint.tools)
     yield replace(constraint, tools=any_arguments)

@@ -13,7 +13,15 @@ from sgcx.errors import UserError
 
 @contextlib.contextmanager
 def hold_install_lock(engine: EngineDirectory) -> Iterator[int]:
-    """Yields the descriptor that holds the lock; a UserError names the process that has it already."""
+    """Yields the descriptor that holds the lock; a UserError names the process that has it already.
+
+    Whoever holds it may delete what lies in the engine's directory, so that one must not lie somewhere else.
+    """
+    if engine.path.is_symlink():
+        raise UserError(
+            f"{engine.path} is a link to {engine.path.readlink()}, so the engine may be another's, and is not changed",
+            hint="Delete the link and install the engine again; SGCX_HOME may be a folder on another disk",
+        )
     engine.path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(engine.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -26,7 +26,7 @@ from sgcx.http.websocket import WEBSOCKET_OPTIONS
 from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig, load_child_config
 from sgcx.server.log_rotation import LogRotator
 from sgcx.server.mount_surfaces import missing_surfaces, routes
-from sgcx.server.records import announce_child
+from sgcx.server.records import announce_child, announce_gateway
 
 MOUNT_VARIABLE = "SGLANG_EXTRA_ROUTERS"
 MOUNT = "sgcx.server.mount:router"
@@ -55,6 +55,7 @@ def main(config_path: Path) -> None:
     if obstacle is None:
         _serve(config, config.sglang_argv)
         return
+    announce_gateway(server_dir, obstacle)
     sys.stderr.write(f"sgcx: {obstacle}. The gateway serves it, in front of SGLang\n")
     from sgcx.server.mount_gateway import serve_before
 

@@ -19,9 +19,10 @@ from pathlib import Path
 from sgcx.engines.chat import ChatEngine
 from sgcx.engines.chat_request import Upstream
 from sgcx.engines.sglang_arguments import decodes_any_arguments
+from sgcx.engines.structural_tags import takes_structural_tags
 from sgcx.http.gateway import build_app, serve
 from sgcx.server.child_config import ChildConfig
-from sgcx.server.mount_endpoint import build_endpoint
+from sgcx.server.mount_endpoint import DIALECTS, build_endpoint
 from sgcx.server.ports import free_port
 
 _LOOPBACK = "127.0.0.1"
@@ -33,13 +34,16 @@ def serve_before(config: ChildConfig, start: Callable[[int], subprocess.Popen[by
     host, port = _option(config.sglang_argv, "--host"), int(_option(config.sglang_argv, "--port"))
     key = None if config.api_key_path is None else Path(config.api_key_path).read_text().strip()
     inner_port = free_port(_LOOPBACK)
+    sglang_version = version("sglang")
     upstream = Upstream(
         url=f"http://{_LOOPBACK}:{inner_port}/v1",
         model=config.served_model_name,
-        verbatim_arguments=decodes_any_arguments(version("sglang")),
+        verbatim_arguments=decodes_any_arguments(sglang_version),
+        grammar_dialect=DIALECTS[config.dialect] if takes_structural_tags(sglang_version, "xgrammar") else None,
     )
     engine = ChatEngine(upstream, api_key=key)
-    endpoint = replace(build_endpoint(config, lambda _: engine), enforces_grammars=False)
+    endpoint = build_endpoint(config, lambda _: engine)
+    endpoint = replace(endpoint, enforces_grammars=upstream.grammar_dialect is not None)
     app = build_app(endpoint, engine, api_key=key, host=host)
     sglang = start(inner_port)
     try:

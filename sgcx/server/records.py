@@ -1,6 +1,6 @@
 """What is running: one `record.json` per server, read back strictly. There is no daemon to ask.
 
-    <servers_dir>/<name>/  record.json  lock  up.lock  child.pid  server.log  server.log.1 …
+    <servers_dir>/<name>/  record.json  lock  up.lock  child.pid  gateway.reason  server.log  server.log.1 …
 
 A record never holds the API key. A file that cannot be read back counts as absent and comes with a warning: the
 locks, not the record, decide whether something is alive. Standard library only: the child imports this inside the
@@ -23,6 +23,7 @@ from sgcx.errors import UserError
 from sgcx.server.process_identity import ProcessIdentity
 
 FORMAT = 1
+_GATEWAY_REASON = "gateway.reason"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -64,6 +65,8 @@ class ServerRecord:
     """Since `sgcx up`, by its supervisor."""
     restart_at: float | None = None
     """When it will be started again, in BACKOFF."""
+    gateway_reason: str | None = None
+    """Why SGLang does not hold the endpoint in its own process and the gateway serves in front of it, where it does."""
 
     @property
     def identity(self) -> ProcessIdentity:
@@ -159,6 +162,7 @@ def remove_record(servers_dir: Path, name: str) -> bool:
 def announce_child(server_dir: Path) -> ProcessIdentity:
     """The child's first act: it writes down who it is, so it is found even if nobody recorded it."""
     identity = ProcessIdentity.of_spawned(os.getpid())
+    (server_dir / _GATEWAY_REASON).unlink(missing_ok=True)
     write_atomically(server_dir / "child.pid", f"{identity}\n".encode("ascii"))
     return identity
 
@@ -170,6 +174,18 @@ def announced_child(server_dir: Path) -> ProcessIdentity | None:
     except FileNotFoundError:
         return None
     return ProcessIdentity.parse(text)
+
+
+def announce_gateway(server_dir: Path, reason: str) -> None:
+    """The child serves through the gateway, which nobody who asks the endpoint can see."""
+    write_atomically(server_dir / _GATEWAY_REASON, reason.encode())
+
+
+def announced_gateway(server_dir: Path) -> str | None:
+    try:
+        return (server_dir / _GATEWAY_REASON).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
 
 
 def _parse_record(document: object) -> ServerRecord:
@@ -203,6 +219,7 @@ def _parse_record(document: object) -> ServerRecord:
         exit_reason=None if fields.absent("exit_reason") else fields.text("exit_reason"),
         restarts=0 if fields.absent("restarts") else fields.integer("restarts"),
         restart_at=None if fields.absent("restart_at") else fields.number("restart_at"),
+        gateway_reason=None if fields.absent("gateway_reason") else fields.text("gateway_reason"),
     )
 
 

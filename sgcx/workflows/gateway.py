@@ -18,6 +18,7 @@ from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.engines.chat import ChatEngine
 from sgcx.engines.chat_request import RawText, Upstream
 from sgcx.engines.sglang_arguments import decodes_any_arguments
+from sgcx.engines.structural_tags import takes_structural_tags
 from sgcx.http.endpoint import Endpoint
 from sgcx.http.gateway import build_app, serve
 from sgcx.http.images import image_fetcher
@@ -114,6 +115,7 @@ def _app(
         model=found.model,
         verbatim_arguments=decodes_any_arguments(found.sglang_version),
         raw=RawText(dialect, options.reasoning_opened) if options.raw else None,
+        grammar_dialect=dialect if takes_structural_tags(found.sglang_version, found.grammar_backend) else None,
         tokenize_url=f"{found.url.removesuffix('/v1')}/tokenize" if found.owner == "vllm" else None,
     )
     engine = ChatEngine(upstream, api_key=upstream_key)
@@ -132,7 +134,7 @@ def _app(
         storage=AsyncStore(paths.responses),
         seal=AesGcmSeal(ensure_sealing_key(paths.sealing_key), model=model.name),
         images=image_fetcher(os.environ),
-        enforces_grammars=False,
+        enforces_grammars=upstream.grammar_dialect is not None,
     )
     return build_app(endpoint, engine, api_key=api_key, host=options.host)
 

@@ -20,7 +20,7 @@ _SGLANG = ("sglang", "sgcx")
 class UpstreamModel:
     """`owner` is who the upstream says it is (`sglang`, `vllm`, …), empty where it was not asked.
 
-    `sglang_version`: empty for others, and where it is not said.
+    `sglang_version`, `grammar_backend`: empty for others, and where they are not said.
     """
 
     url: str
@@ -28,6 +28,7 @@ class UpstreamModel:
     context_length: int
     owner: str
     sglang_version: str = ""
+    grammar_backend: str = ""
 
 
 def normalize_url(text: str, *, option: str, key_option: str) -> str:
@@ -63,21 +64,25 @@ def discover(url: str, api_key: str | None, *, model: str | None, context_length
             hint="Give the number of tokens that the engine was started with: --context N",
         )
     owner = str(entry.get("owned_by", ""))
-    sglang_version = _sglang_version(url, api_key) if owner in _SGLANG else ""
-    return UpstreamModel(url, str(entry["id"]), length, owner, sglang_version)
+    sglang = _read_server_info(url, api_key) if owner in _SGLANG else {}
+    return UpstreamModel(
+        url,
+        str(entry["id"]),
+        length,
+        owner,
+        sglang_version=str(sglang.get("version") or ""),
+        grammar_backend=str(sglang.get("grammar_backend") or ""),
+    )
 
 
-def _sglang_version(url: str, api_key: str | None) -> str:
+def _read_server_info(url: str, api_key: str | None) -> Mapping[str, object]:
+    """SGLang's version and arguments; nothing where it does not tell them."""
     try:
         answer = _get(f"{url.removesuffix('/v1')}/server_info", api_key)
         document: object = answer.raise_for_status().json()
     except (httpx.HTTPError, ValueError):
-        return ""
-    match document:
-        case {"version": str(version)}:
-            return version
-        case _:
-            return ""
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _get(url: str, api_key: str | None) -> httpx.Response:

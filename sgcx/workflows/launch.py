@@ -21,7 +21,7 @@ from sgcx.server.launch_progress import LaunchFacts, StageChange
 from sgcx.server.launch_recipe import LaunchRecipe, save_recipe
 from sgcx.server.ports import client_url, listens, port_owner, require_free_port
 from sgcx.server.readiness import wait_ready
-from sgcx.server.records import ServerRecord, ServerState, load_record, save_record, server_dir
+from sgcx.server.records import ServerRecord, ServerState, announced_gateway, load_record, save_record, server_dir
 from sgcx.server.supervisor import ChildHandle, spawn, stop, survey
 from sgcx.weights.progress import TransferProgress
 from sgcx.workflows.codex import server_key
@@ -168,7 +168,8 @@ def await_ready(
         deadline_s=deadline_s,
     )
     _check_endpoint(record, child, paths)
-    record = replace(record, state=ServerState.RUNNING, ready_at=time.time(), exit_reason=None)
+    reason = announced_gateway(record.server_dir)
+    record = replace(record, state=ServerState.RUNNING, ready_at=time.time(), exit_reason=None, gateway_reason=reason)
     save_record(paths.servers, record)
     return Launched(record, child, ready.facts, tuple((stage.value, seconds) for stage, seconds in ready.stage_seconds))
 

@@ -17,7 +17,15 @@ from sgcx.server.failure import classify
 from sgcx.server.locks import supervisor_of
 from sgcx.server.log_reading import tail
 from sgcx.server.ports import client_url
-from sgcx.server.records import ServerRecord, ServerState, list_records, load_record, save_record, server_names
+from sgcx.server.records import (
+    ServerRecord,
+    ServerState,
+    announced_gateway,
+    list_records,
+    load_record,
+    save_record,
+    server_names,
+)
 from sgcx.server.supervisor import ChildHandle, ServerSurvey, survey
 
 _PROBE_TIMEOUT_S = 5.0
@@ -166,10 +174,9 @@ def _correct(paths: Paths, record: ServerRecord, state: ServerState, reason: str
     now = load_record(paths.servers, record.name).record
     if now is not None and (now.pid, now.state) != (record.pid, record.state):
         return now
-    ready_at = record.ready_at
-    if state is ServerState.RUNNING and ready_at is None:
-        ready_at = time.time()
-    corrected = replace(record, state=state, exit_reason=reason, ready_at=ready_at)
+    corrected = replace(record, state=state, exit_reason=reason)
+    if state is ServerState.RUNNING and record.ready_at is None:
+        corrected = replace(corrected, ready_at=time.time(), gateway_reason=announced_gateway(record.server_dir))
     if now is not None:
         save_record(paths.servers, corrected)
     return corrected

@@ -114,6 +114,11 @@ secrets-in-log for SGLang 0.5.10.post1
   File      sglang/srt/server_args.py
   Where     ServerArgs.api_key, admin_api_key, ssl_keyfile_password
   Upstream  not known
+media-in-log for SGLang 0.5.10.post1
+  Purpose   keeps images that cannot be loaded out of the log and of the answer
+  File      sglang/srt/multimodal/processors/base_processor.py
+  Where     BaseMultimodalProcessor._load_single_item
+  Upstream  0.5.23 repeats the first 100 characters
 secrets-in-server-info for SGLang 0.5.10.post1
   Purpose   keeps keys and passphrases out of /server_info
   File      sglang/srt/entrypoints/http_server.py
@@ -163,6 +168,7 @@ out/deepseek-tool-calls.patch
 out/deepseek-v31-tool-calls.patch
 out/reasoning-split.patch
 out/secrets-in-log.patch
+out/media-in-log.patch
 out/secrets-in-server-info.patch
 """,
             stderr="Apply them in the folder that holds the `sglang` package: patch -p1 < FILE\n",

@@ -13,8 +13,9 @@ from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.engines.chat import ChatEngine, is_loopback
 from sgcx.engines.chat_chunks import joined
 from sgcx.engines.chat_request import RawText, Upstream, build_body
+from sgcx.engines.structural_tags import looser_and_looser
 from sgcx.errors import EngineError
-from sgcx.responses.constraint import AnyObject, CallableTool, Constraint
+from sgcx.responses.constraint import AnyObject, CallableTool, Constraint, SchemaObject
 from sgcx.responses.deltas import (
     Failed,
     Finished,
@@ -166,6 +167,35 @@ def test_beside_tools_the_model_is_told_the_schema_of_its_answer():
     assert "response_format" not in body
     assert body["messages"][-1]["role"] == "user"
     assert '{"type": "object"}' in body["messages"][-1]["content"]
+
+
+STRICT = Constraint((CallableTool("f", SchemaObject({"type": "string"})),), must_call=True, answer_schema=SCHEMA)
+
+
+def test_an_engine_that_takes_structural_tags_is_sent_the_whole_constraint_as_one():
+    binding = Upstream(url="http://x/v1", model="m", grammar_dialect=KimiK2())
+    declared = ({"type": "function", "function": {"name": "f"}},)
+    bound = build_body(request(tools=declared, constraint=STRICT), binding)
+    assert bound["response_format"] == KimiK2().structural_tag(STRICT)
+    assert bound["tools"] == declared
+    assert len(bound["messages"]) == 1, "the schema is not said in words"
+    assert not bound.keys() & {"tool_choice", "parallel_tool_calls"}
+    free = build_body(request(tools=declared, constraint=Constraint(TOOLS, max_calls=1)), binding)
+    assert free["parallel_tool_calls"] is False
+    assert "response_format" not in free
+
+
+def test_a_grammar_that_the_engine_cannot_compile_is_loosened_and_other_refusals_are_final():
+    uncompiled = {"message": "Failed to compile structural_tag grammar: recursive", "code": 400}
+    with played([(400, uncompiled, {}), (sse({"error": uncompiled}), DONE), HELLO]) as upstream:
+        deltas = generate(upstream.url, request(constraint=STRICT), grammar_dialect=KimiK2())
+    assert deltas[0] == TextDelta("Hello")
+    tags = [sent["response_format"] for sent in upstream.requests]
+    loosened = [KimiK2().structural_tag(each) for each in looser_and_looser(STRICT)]
+    assert tags == loosened
+    with played([(400, {"message": "The context is too long"}, {})]) as upstream, pytest.raises(EngineError):
+        generate(upstream.url, request(constraint=STRICT), grammar_dialect=KimiK2())
+    assert len(upstream.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,6 @@ from sgcx.engines.patches import PATCHES, SglangInstallation, write_view
 pytestmark = pytest.mark.engine
 
 _PROBES = Path(__file__).parent / "probes"
-_ON_A_SERVER = {"mount-point", "cpu-grammar"}
-"""Tested below, and by every test of a JSON schema on the real engine."""
-
 _CANCELS_SURELY = (3, 12)
 """The Python whose `asyncio.wait_for` loses no cancellation. The engine has this Python's version."""
 
@@ -32,41 +29,45 @@ class Effect:
 
 
 @pytest.fixture(scope="module")
-def view(sglang_site_packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def effects(sglang_site_packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Effect]:
     folder = tmp_path_factory.mktemp("views")
     installation = SglangInstallation.find(sglang_site_packages)
-    return lambda without=frozenset(): write_view(installation, folder, without=without)
-
-
-@pytest.fixture(scope="module")
-def engine_run(sglang_site_packages: Path) -> Callable[..., str]:
-    """Runs the engine's Python with a view of SGLang in front; gives its last line."""
-    shims = Path(patches.__file__).parents[1] / "cpu_shims"
-    python = sglang_site_packages.parents[2] / "bin" / "python"
-
-    def run(view: Path, *arguments: str, **variables: str) -> str:
-        path = os.pathsep.join(map(str, (view, shims, _PROBES)))
-        environment = {**os.environ, "PYTHONPATH": path, "SGLANG_USE_CPU_ENGINE": "1", **variables}
-        command = [str(python), *arguments]
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-        assert result.returncode == 0, result.stderr
-        return result.stdout.splitlines()[-1]
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def effects(view: Callable[..., Path], engine_run: Callable[..., str]) -> Mapping[str, Effect]:
     every = frozenset(patch.name for patch in PATCHES)
-    patched = json.loads(engine_run(view(), str(_PROBES)))
-    published = json.loads(engine_run(view(every), str(_PROBES)))
+    patched = _probe(sglang_site_packages, write_view(installation, folder))
+    published = _probe(sglang_site_packages, write_view(installation, folder, without=every))
     return {name: Effect(patched[name], published[name]) for name in patched}
 
 
+def _probe(site_packages: Path, view: Path) -> dict[str, object]:
+    """What the probes find in the engine's Python, with a view of SGLang in front."""
+    shims = Path(patches.__file__).parents[1] / "cpu_shims"
+    variables = {
+        "PYTHONPATH": os.pathsep.join(map(str, (view, shims, _PROBES))),
+        "SGLANG_USE_CPU_ENGINE": "1",
+        "SGLANG_EXTRA_ROUTERS": "mounted:router",
+    }
+    command = [str(site_packages.parents[2] / "bin" / "python"), str(_PROBES)]
+    result = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=240)
+    assert result.returncode == 0, result.stderr
+    found: dict[str, object] = json.loads(result.stdout.splitlines()[-1])
+    return found
+
+
 def test_every_patch_has_an_effect_that_is_tested(effects: Mapping[str, Effect]) -> None:
-    assert set(effects) == {patch.name for patch in PATCHES} - _ON_A_SERVER
+    assert set(effects) == {patch.name for patch in PATCHES}
     needless = {"cancelled-wait"} if sys.version_info >= _CANCELS_SURELY else set()
     assert {name for name, effect in effects.items() if effect.with_patch == effect.without} == needless
+
+
+def test_a_mounted_router_answers_before_the_built_in_route(effects: Mapping[str, Effect]) -> None:
+    effect = effects["mount-point"]
+    assert (effect.with_patch, effect.without != effect.with_patch) == ("the mounted router", True)
+
+
+def test_a_grammar_leaves_the_allowed_tokens_on_a_cpu(effects: Mapping[str, Effect]) -> None:
+    effect = effects["cpu-grammar"]
+    assert effect.with_patch == [1, 3]
+    assert "Unsupported device: cpu" in str(effect.without)
 
 
 def test_an_aborted_request_is_told_and_forgotten_and_a_late_abort_is_harmless(effects: Mapping[str, Effect]) -> None:
@@ -180,29 +181,5 @@ def test_secrets_are_not_shown(effects: Mapping[str, Effect], place: str) -> Non
     assert effects[f"secrets-in-{place}"] == Effect([[], True], [secrets, True])
 
 
-_ROUTER = """
-from starlette.responses import JSONResponse
-from starlette.routing import Route, Router
-
-async def create(request):
-    return JSONResponse({"answered_by": "the mounted router"})
-
-router = Router(routes=[Route("/v1/responses", create, methods=["POST"])])
-"""
-_ASK = """
-import sys
-sys.path.append(sys.argv[1])
-from sglang.srt.entrypoints import http_server
-from starlette.testclient import TestClient
-print(http_server.__file__, TestClient(http_server.app).post("/v1/responses", json={}).text)
-"""
-
-
-def test_a_mounted_router_answers_before_the_built_in_route(
-    view: Callable[..., Path], engine_run: Callable[..., str], tmp_path: Path
-) -> None:
-    (tmp_path / "mounted.py").write_text(_ROUTER)
-    ask = tmp_path / "ask.py"
-    ask.write_text(_ASK)
-    said = engine_run(view(), str(ask), str(tmp_path), SGLANG_EXTRA_ROUTERS="mounted:router")
-    assert said == f'{view()}/sglang/srt/entrypoints/http_server.py {{"answered_by":"the mounted router"}}'
+def test_an_image_that_cannot_be_loaded_is_not_repeated(effects: Mapping[str, Effect]) -> None:
+    assert effects["media-in-log"] == Effect([[False, True]] * 2, [[True, True], [True, False]])

@@ -225,6 +225,24 @@ def test_a_half_made_engine_is_gone_before_the_disk_is_measured(
     assert there == [False]
 
 
+def test_an_engine_behind_a_link_is_used_and_never_changed(spec: EngineSpec, engines_dir: Path, tmp_path: Path) -> None:
+    linked = EngineDirectory.of(spec, tmp_path).path
+    linked.symlink_to(EngineDirectory.of(spec, engines_dir).path)
+    assert environment.install(spec, tmp_path).status is EngineStatus.READY
+    changed_lock = tmp_path / "changed.txt"
+    changed_lock.write_text(spec.lock.read_text() + "# changed\n")
+    changed = replace(spec, lock=changed_lock)
+    assert environment.inspect(changed, tmp_path).status is EngineStatus.BROKEN
+    for change in (
+        lambda: environment.install(changed, tmp_path),
+        lambda: environment.repair(spec, tmp_path, patcher=NoPatches()),
+        lambda: environment.remove(spec, tmp_path),
+    ):
+        with pytest.raises(UserError, match="is a link to"):
+            change()
+    assert environment.inspect(spec, engines_dir).status is EngineStatus.READY
+
+
 def test_an_engine_that_another_process_has_just_finished_is_not_made_again(
     spec: EngineSpec, engines_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -256,6 +256,26 @@ def test_past_arguments_reach_each_sglang_as_it_decodes_them(paths, version, sen
     assert request["messages"][-2]["tool_calls"][0]["function"]["arguments"] == sent
 
 
+@pytest.mark.parametrize(
+    ("version", "backend", "kind"),
+    [
+        ("0.5.10.post1", "xgrammar", "structural_tag"),
+        ("0.5.23", "xgrammar", "structural_tag"),
+        ("0.5.9", "xgrammar", "json_schema"),
+        ("0.5.23", "outlines", "json_schema"),
+        ("unknown", None, "json_schema"),
+    ],
+)
+def test_an_sglang_with_xgrammar_is_bound_to_the_whole_constraint(paths, version, backend, kind):
+    text = {"format": {"type": "json_schema", "name": "s", "schema": {"type": "object"}}}
+    with (
+        played(HELLO, sglang_version=version, grammar_backend=backend) as upstream,
+        gateway(upstream, paths, authentication=False) as (url, _),
+    ):
+        httpx.post(f"{url}/v1/responses", json={"model": "m", "input": "hi", "text": text}, trust_env=False)
+    assert upstream.requests[0]["response_format"]["type"] == kind
+
+
 def test_r1_always_thinks(paths):
     models = [{"id": "some/DeepSeek-R1-Variant", "max_model_len": 4000}]
     with played(HELLO, models=models) as upstream:

@@ -15,7 +15,9 @@ from sgcx.server.records import (
     ServerRecord,
     ServerState,
     announce_child,
+    announce_gateway,
     announced_child,
+    announced_gateway,
     list_records,
     load_record,
     remove_record,
@@ -123,6 +125,15 @@ def test_a_process_is_known_by_its_pid_and_its_start(tmp_path: Path) -> None:
     assert not dataclasses.replace(own, create_time=own.create_time - 1).is_alive()
     assert not dataclasses.replace(own, boot_id="another boot").is_alive()
     assert ProcessIdentity.parse(str(own)) == own
+
+
+def test_the_reason_for_a_gateway_is_told_until_the_next_child_begins(tmp_path: Path) -> None:
+    assert announced_gateway(tmp_path) is None
+    announce_child(tmp_path)
+    announce_gateway(tmp_path, "SGLang lacks something")
+    assert announced_gateway(tmp_path) == "SGLang lacks something"
+    announce_child(tmp_path)
+    assert announced_gateway(tmp_path) is None
 
 
 @pytest.mark.parametrize("text", ["", "abc", "1", "1 2 3 4", "x 1.0"])

@@ -14,7 +14,14 @@ import pytest
 from sgcx.environments.engine_specs import list_specs
 from sgcx.errors import LaunchFailed
 from sgcx.paths import Paths
-from sgcx.server.records import ServerRecord, ServerState, load_record, save_record, server_names
+from sgcx.server.records import (
+    ServerRecord,
+    ServerState,
+    announce_gateway,
+    load_record,
+    save_record,
+    server_names,
+)
 from sgcx.server.supervisor import spawn, stop
 from sgcx.workflows import provision, servers
 from sgcx.workflows.servers import Answer, find_view
@@ -60,9 +67,11 @@ def test_a_server_that_became_ready_unwatched_is_recorded_with_the_time(
     paths: Paths, starting: ServerRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(servers, "ask_health", lambda _: Answer.READY)
+    announce_gateway(paths.servers / "one", "SGLang lacks something")
     found = find_view(paths, "one")
     assert found is not None
     assert (found.record.state, found.healthy) == (ServerState.RUNNING, True)
+    assert found.record.gateway_reason == "SGLang lacks something"
     assert found.record.ready_at is not None
     assert load_record(paths.servers, "one").record == found.record
 

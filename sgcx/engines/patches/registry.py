@@ -244,6 +244,16 @@ PATCHES: tuple[Patch, ...] = (
         patched_sha256="82f0ec864bd23eafe332d47a3615e8dcd963d938094b5682ec07b4f06afa75d6",
     ),
     Patch(
+        name="media-in-log",
+        sglang_version="0.5.10.post1",
+        purpose="keeps images that cannot be loaded out of the log and of the answer",
+        file="sglang/srt/multimodal/processors/base_processor.py",
+        where="BaseMultimodalProcessor._load_single_item",
+        upstream="0.5.23 repeats the first 100 characters",
+        pristine_sha256="43132c72d28da073d3d81a9e6d342a32189f1ed87e0db435ebd84dba33e385fd",
+        patched_sha256="069a2b70d2f43f1ce9cc5069ed9c9ef5021cab92510a691dfb5cf230a0ad9b74",
+    ),
+    Patch(
         name="secrets-in-server-info",
         sglang_version="0.5.10.post1",
         purpose="keeps keys and passphrases out of /server_info",

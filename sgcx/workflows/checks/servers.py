@@ -83,7 +83,7 @@ def _check_living(facts: ServerFacts) -> Check:
         fix = Fix(FixKind.END_LEFTOVERS, name, f"end what is left of {name} (pids {pids})")
         return Check(SERVERS, name, Status.FAIL, found, "They hold memory and GPUs", f"sgcx down {name}", fix)
     if is_healthy(facts):
-        return Check(SERVERS, name, Status.OK, f"running, {record.served_model_name} on {record.base_url}")
+        return _check_healthy(record)
     if record.ready_at is None:
         return Check(SERVERS, name, Status.WARN, f"is starting (pid {record.pid})", mend=f"sgcx logs -f {name}")
     found = f"pid {record.pid} lives, but {record.base_url} does not answer"
@@ -95,6 +95,16 @@ def _check_waiting(record: ServerRecord) -> Check:
     found = f"ended, and is started again: {record.exit_reason or 'its log may tell why'}"
     why = "After five restarts in a row it is given up"
     mend = f"`sgcx logs {record.name}` shows why; `sgcx up {record.profile} --name {record.name}` does not wait"
+    return Check(SERVERS, record.name, Status.WARN, found, why, mend)
+
+
+def _check_healthy(record: ServerRecord) -> Check:
+    found = f"running, {record.served_model_name} on {record.base_url}"
+    if record.gateway_reason is None:
+        return Check(SERVERS, record.name, Status.OK, found)
+    found = f"{found}, through the gateway: {record.gateway_reason}"
+    why = "Every token takes a way through another process, and is read by SGLang's own parsers"
+    mend = f"`sgcx down {record.name}`, then `sgcx up` with one of the releases in `sgcx engine list`"
     return Check(SERVERS, record.name, Status.WARN, found, why, mend)
 
 

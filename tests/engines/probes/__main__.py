@@ -6,13 +6,16 @@ import json
 import traceback
 
 import chat
+import grammar
 import manager
+import media
 import parsers
 
 found = {}
-for name, probe in {**chat.PROBES, **parsers.PROBES, **manager.PROBES}.items():
-    try:
-        found[name] = probe()
-    except Exception:
-        found[name] = f"raised {traceback.format_exc()}"
+for module in (chat, grammar, manager, media, parsers):
+    for name, probe in module.PROBES.items():
+        try:
+            found[name] = probe()
+        except Exception:
+            found[name] = f"raised {traceback.format_exc()}"
 print(json.dumps(found))

@@ -175,7 +175,12 @@ def secrets_in_server_info():
     return [_secrets_in(said), "last_gen_throughput" in said]
 
 
+def mount_point():
+    return TestClient(http_server.app, raise_server_exceptions=False).post("/v1/responses", json={}).text
+
+
 PROBES = {
+    "mount-point": mount_point,
     "request-state": lambda: asyncio.run(_request_state()),
     "cancelled-wait": lambda: asyncio.run(_cancelled_wait()),
     "abort-status": lambda: asyncio.run(_abort_status()),
