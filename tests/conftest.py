@@ -1,20 +1,19 @@
 """Shared by all tests: the real engine, the real Codex, and hypothesis without clocks.
 
 What takes minutes to install is installed once, by the product itself, into SGCX_TEST_HOME (by default a folder
-in the user's cache), and found there again by the next run.
+in the user's cache), and found there again by the next run. Meanwhile run the tests that need none of it.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from installed import CODEX_VERSION, ENGINE, OLDER_CODEX_VERSION, search_path
+from installed import ENGINE, INSTALLED_FOR, NEWEST_SGLANG_VERSION
+from installing import Installation, codex_program
 
 settings.register_profile(
     "ci", deadline=None, max_examples=60, database=None, suppress_health_check=[HealthCheck.too_slow]
@@ -31,15 +30,36 @@ def test_home() -> Path:
     return home
 
 
+@pytest.fixture(scope="session", autouse=True)
+def installation(test_home: Path, request: pytest.FixtureRequest) -> Iterator[Installation]:
+    """Begins before the first test, with what any test of this run needs."""
+    needed = {fixture for item in request.session.items for fixture in _installed_fixtures(item)}
+    begun = Installation(test_home, [name for fixture, name in INSTALLED_FOR.items() if fixture in needed])
+    yield begun
+    begun.end()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs nothing installed runs first, while the rest is being installed; what comes last is used last."""
+    items.sort(key=lambda item: ("newest_engine" in _installed_fixtures(item), bool(_installed_fixtures(item))))
+
+
+def _installed_fixtures(item: pytest.Item) -> list[str]:
+    return [name for name in getattr(item, "fixturenames", ()) if name in INSTALLED_FOR]
+
+
 @pytest.fixture(scope="session")
-def engine_data(test_home: Path) -> Path:
+def engine_data(test_home: Path, installation: Installation) -> Path:
     """An SGCX_HOME/data with the CPU engine in it, installed as a user would."""
-    command = [sys.executable, "-m", "sgcx", "engine", "install", ENGINE]
-    made = subprocess.run(
-        command, env={**os.environ, "SGCX_HOME": str(test_home)}, capture_output=True, text=True, timeout=1500
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
+    installation.wait_for(INSTALLED_FOR["engine_data"])
     return test_home / "data"
+
+
+@pytest.fixture(scope="session")
+def newest_engine(test_home: Path, installation: Installation) -> str:
+    """The newest SGLang release that there is an engine for, and that engine beside the other one."""
+    installation.wait_for(INSTALLED_FOR["newest_engine"])
+    return NEWEST_SGLANG_VERSION
 
 
 @pytest.fixture(scope="session")
@@ -54,27 +74,17 @@ def sglang_site_packages(engine_data: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def codex_binary(test_home: Path) -> Path:
-    return install_codex(test_home, CODEX_VERSION)
+def codex_binary(test_home: Path, installation: Installation) -> Path:
+    """Codex from npm."""
+    return _installed_codex(test_home, installation, INSTALLED_FOR["codex_binary"])
 
 
 @pytest.fixture(scope="session")
-def older_codex_binary(test_home: Path) -> Path:
+def older_codex_binary(test_home: Path, installation: Installation) -> Path:
     """From before profile files, and with the system prompt in `instructions`."""
-    return install_codex(test_home, OLDER_CODEX_VERSION)
+    return _installed_codex(test_home, installation, INSTALLED_FOR["older_codex_binary"])
 
 
-def install_codex(test_home: Path, version: str) -> Path:
-    """Codex from npm. Node comes with the test extra where the machine has none."""
-    prefix = test_home / f"codex-{version}"
-    binary = prefix / "node_modules" / ".bin" / "codex"
-    if not binary.exists():
-        npm = shutil.which("npm", path=search_path())
-        assert npm is not None, "npm is missing: install the test extra, which brings Node"
-        prefix.mkdir(parents=True, exist_ok=True)
-        command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(prefix), f"@openai/codex@{version}"]
-        made = subprocess.run(
-            command, cwd=prefix, env={**os.environ, "PATH": search_path()}, capture_output=True, text=True, timeout=600
-        )
-        assert made.returncode == 0, made.stdout + made.stderr
-    return binary
+def _installed_codex(test_home: Path, installation: Installation, name: str) -> Path:
+    installation.wait_for(name)
+    return codex_program(test_home / name)

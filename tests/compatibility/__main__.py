@@ -10,23 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from xml.etree import ElementTree
 
 from compatibility.page import Cell, Suite, write_page
+from compatibility.running import TESTS, run
 
-TESTS = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = TESTS.parent / "docs" / "compatibility.md"
-CONTRACT = ("test_engine_prompts", "test_constraints", "test_websocket_live")
-WORKFLOWS = ("test_codex_workflows",)
 
 
 @dataclass(frozen=True)
@@ -59,33 +51,6 @@ def read_results() -> list[Cell]:
         Cell(**{**document, "contract": Suite(**document["contract"]), "workflows": Suite(**document["workflows"])})
         for document in documents
     ]
-
-
-def run(sglang: str, codex: str, endpoint: str) -> Cell:
-    chosen = {"SGCX_TEST_SGLANG": sglang, "SGCX_TEST_CODEX": codex, "SGCX_TEST_ENDPOINT": endpoint}
-    files = [f"e2e/{name}.py" for name in (*CONTRACT, *WORKFLOWS)]
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", f"--junitxml={report}", "--timeout=1800", *files]
-        done = subprocess.run(command, cwd=TESTS, env={**os.environ, **chosen}, capture_output=True, text=True)
-        print(done.stdout[-6000:], file=sys.stderr)
-        cases = list(ElementTree.parse(report).iter("testcase"))
-    return Cell(
-        sglang=sglang,
-        codex=codex,
-        endpoint=endpoint,
-        date=datetime.now(UTC).date().isoformat(),
-        contract=_suite(cases, CONTRACT),
-        workflows=_suite(cases, WORKFLOWS),
-    )
-
-
-def _suite(cases: list[ElementTree.Element], modules: tuple[str, ...]) -> Suite:
-    ours = [case for case in cases if case.get("classname", "").rpartition(".")[2] in modules]
-    failed = [
-        case.get("name", "") for case in ours if case.find("failure") is not None or case.find("error") is not None
-    ]
-    return Suite(len(ours) - len(failed), len(ours), failed)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from installed import ENDPOINT, SGLANG_VERSION, search_path
+from unpatched import WITHOUT_PATCHES
 
 from sgcx.planning import driver
 
@@ -85,6 +86,32 @@ def machine(tmp_path, engine_data):
     made = make_machine(tmp_path / "machine", engine_data)
     yield made
     made.down_all()
+
+
+@pytest.fixture(scope="session")
+def battered(tmp_path_factory, engine_data):
+    """The machine of the tests that stop and kill its server: `up` starts it where it does not run.
+
+    A start takes half a minute, so a test uses what the last one left, and none expects anything of it.
+    """
+    made = make_machine(tmp_path_factory.mktemp("battered") / "machine", None, SGLANG_DRAIN_DEADLINE="2")
+    (made.home / "data").mkdir()
+    (made.home / "data" / "engines").symlink_to(engine_data / "engines")
+    yield made
+    made.down_all()
+
+
+@pytest.fixture(scope="session")
+def unpatched(tmp_path_factory, engine_data):
+    made = make_machine(tmp_path_factory.mktemp("unpatched") / "machine", engine_data, SGLANG_DRAIN_DEADLINE="0")
+    yield made
+    made.down_all()
+
+
+@pytest.fixture
+def published(unpatched):
+    """A running server without the patches."""
+    return unpatched.up(*WITHOUT_PATCHES)
 
 
 @dataclass

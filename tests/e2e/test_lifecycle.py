@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,12 +69,8 @@ def engine_processes(machine):
     return found
 
 
-@pytest.mark.parametrize(
-    "stage", ["Making the rehearsal checkpoint", "Starting the engine", "Loading the weights", "Warming up"]
-)
-def test_up_succeeds_after_an_up_that_was_killed(machine, stage, tmp_path, engine_data):
-    if stage.startswith("Making"):
-        use_own_models(machine, engine_data)
+def check_up_after_a_killed_up(machine, stage):
+    machine.down_all()
     kill_up_when(machine, lambda line: stage in line)
     result = machine.up()
     with client_for(result) as client:
@@ -84,15 +81,14 @@ def test_up_succeeds_after_an_up_that_was_killed(machine, stage, tmp_path, engin
     assert second["pid"] == result["pid"]
 
 
-def use_own_models(machine, engine_data):
-    """Engines are shared, models are not: the checkpoint has to be made."""
-    (machine.home / "data").unlink()
-    (machine.home / "data").mkdir()
-    (machine.home / "data" / "engines").symlink_to(engine_data / "engines")
+def test_up_succeeds_after_one_that_was_killed_while_it_made_the_checkpoint(battered):
+    battered.down_all()
+    shutil.rmtree(battered.home / "data" / "models", ignore_errors=True)
+    check_up_after_a_killed_up(battered, "Making the rehearsal checkpoint")
 
 
-def test_a_server_that_is_killed_while_streaming_ends_the_stream_and_is_reported(machine):
-    result = machine.up()
+def test_a_server_that_is_killed_while_streaming_ends_the_stream_and_is_reported(battered):
+    result = battered.up()
     with client_for(result) as client:
         with (
             pytest.raises(httpx.TransportError),
@@ -105,23 +101,43 @@ def test_a_server_that_is_killed_while_streaming_ends_the_stream_and_is_reported
                     os.kill(result["pid"], signal.SIGKILL)
         assert b"[DONE]" not in received
         assert b"response.completed" not in received
-    [server] = machine.status()
+    [server] = battered.status()
     assert server["state"] == "EXITED"
     assert not server["healthy"]
     assert server["exit_reason"]
-    wait_for(lambda: not engine_processes(machine), 30)
-    assert machine.up()["pid"] != result["pid"]
+    wait_for(lambda: not engine_processes(battered), 30)
+    assert battered.up()["pid"] != result["pid"]
+
+
+def test_a_scheduler_that_dies_takes_the_server_down_and_is_reported(battered):
+    result = battered.up()
+    scheduler = next(
+        child for child in psutil.Process(result["pid"]).children(recursive=True) if "scheduler" in child.name()
+    )
+    with (
+        client_for(result) as client,
+        pytest.raises(httpx.TransportError),
+        client.stream("POST", "/responses", json=LONG_ANSWER) as response,
+    ):
+        for chunk in response.iter_bytes():
+            if b"delta" in chunk:
+                scheduler.kill()
+    wait_for(lambda: battered.status()[0]["state"] == "EXITED", 60)
+
+
+def test_up_succeeds_after_one_that_was_killed_while_the_engine_starts(battered):
+    check_up_after_a_killed_up(battered, "Starting the engine")
 
 
 @pytest.mark.codex
-def test_codex_ends_its_turn_with_an_error_when_the_server_is_killed(machine, codex_binary, tmp_path):
-    result = machine.up()
-    machine.environment["PATH"] = os.pathsep.join([str(codex_binary.parent), search_path()])
-    assert machine.sgcx("codex-config", "--yes").returncode == 0
+def test_codex_ends_its_turn_with_an_error_when_the_server_is_killed(battered, codex_binary, tmp_path):
+    result = battered.up()
+    assert battered.sgcx("codex-config", "--yes").returncode == 0
+    path = os.pathsep.join([str(codex_binary.parent), search_path()])
     log = Path(result["log"])
     codex = subprocess.Popen(
         [sys.executable, "-m", "sgcx", "codex", "exec", "--json", "--skip-git-repo-check", "count to 400"],
-        env=machine.environment,
+        env={**battered.environment, "PATH": path},
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -136,42 +152,33 @@ def test_codex_ends_its_turn_with_an_error_when_the_server_is_killed(machine, co
     assert events[-1]["type"] == "turn.failed"
 
 
-def test_a_scheduler_that_dies_takes_the_server_down_and_is_reported(machine):
-    result = machine.up()
-    scheduler = next(
-        child for child in psutil.Process(result["pid"]).children(recursive=True) if "scheduler" in child.name()
-    )
-    with (
-        client_for(result) as client,
-        pytest.raises(httpx.TransportError),
-        client.stream("POST", "/responses", json=LONG_ANSWER) as response,
-    ):
-        for chunk in response.iter_bytes():
-            if b"delta" in chunk:
-                scheduler.kill()
-    wait_for(lambda: machine.status()[0]["state"] == "EXITED", 60)
+def test_up_succeeds_after_one_that_was_killed_while_the_weights_load(battered):
+    check_up_after_a_killed_up(battered, "Loading the weights")
 
 
-def test_down_while_answering_leaves_no_process_and_no_port(machine):
-    result = machine.up()
+def test_down_while_answering_leaves_no_process_and_no_port(battered):
+    result = battered.up()
     port = int(result["base_url"].split(":")[2].split("/")[0])
     with client_for(result) as client:
         with client.stream("POST", "/responses", json=LONG_ANSWER) as response:
             chunks = response.iter_bytes()
             next(chunks)
-            done = machine.sgcx("down", "--deadline", "3", "--json")
+            done = battered.sgcx("down", "--deadline", "3", "--json")
         assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["outcome"] in ("graceful", "killed")
-    assert not engine_processes(machine)
+    assert not engine_processes(battered)
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False)
-    assert [server["state"] for server in machine.status()] == ["STOPPED"]
+    assert [server["state"] for server in battered.status()] == ["STOPPED"]
 
 
-def test_in_the_foreground_sigterm_stops_the_server_with_the_command(machine):
+def test_in_the_foreground_a_script_of_the_users_own_is_followed_until_sigterm_stops_the_server(battered, tmp_path):
+    battered.down_all()
+    script = tmp_path / "rules.toml"
+    script.write_text("[[rule]]\nname = 'any'\nmatch = '.'\n[[rule.step]]\nreasoning = 'r'\ntext = 'my own words'\n")
     process = subprocess.Popen(
-        [sys.executable, "-m", "sgcx", "up", "rehearsal", "--port", "0", "--foreground"],
-        env=machine.environment,
+        [sys.executable, "-m", "sgcx", "up", "rehearsal", "--port", "0", "--foreground", "--script", str(script)],
+        env=battered.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -180,12 +187,27 @@ def test_in_the_foreground_sigterm_stops_the_server_with_the_command(machine):
     for line in process.stdout:
         if line.startswith("Next"):
             break
-    wait_for(lambda: process.poll() is None and machine.status()[0]["state"] == "RUNNING")
+    wait_for(lambda: process.poll() is None and battered.status()[0]["state"] == "RUNNING")
+    with client_for(battered.up()) as client:
+        answer = client.post("/responses", json={"input": "hello"}).json()
+    assert answer["output"][-1]["content"][0]["text"] == "my own words"
     process.terminate()
     process.communicate(timeout=60)
     assert process.returncode == 0
-    assert not engine_processes(machine)
-    assert [server["state"] for server in machine.status()] == ["STOPPED"]
+    assert not engine_processes(battered)
+    assert [server["state"] for server in battered.status()] == ["STOPPED"]
+
+
+def test_up_succeeds_after_one_that_was_killed_while_the_engine_warms_up(battered):
+    check_up_after_a_killed_up(battered, "Warming up")
+
+
+def test_a_malformed_script_is_refused(machine, tmp_path):
+    script = tmp_path / "rules.toml"
+    script.write_text("[[rule]]\nname = 'any'\n")
+    refused = machine.sgcx("up", "rehearsal", "--port", "0", "--script", str(script))
+    assert refused.returncode == 2
+    assert "rules.toml" in refused.stderr
 
 
 def test_leaving_a_stream_frees_the_engine(rehearsal):
@@ -200,18 +222,6 @@ def running_requests(rehearsal):
     headers = {"Authorization": f"Bearer {rehearsal.key}"}
     loads = httpx.get(f"{root}/v1/loads", headers=headers, trust_env=False, timeout=30).json()
     return sum(load["num_running_reqs"] + load["num_waiting_reqs"] for load in loads["loads"])
-
-
-def test_a_script_of_the_users_own_is_followed_and_a_malformed_one_refused(machine, tmp_path):
-    script = tmp_path / "rules.toml"
-    script.write_text("[[rule]]\nname = 'any'\n")
-    refused = machine.sgcx("up", "rehearsal", "--port", "0", "--script", str(script))
-    assert refused.returncode == 2
-    assert "rules.toml" in refused.stderr
-    script.write_text("[[rule]]\nname = 'any'\nmatch = '.'\n[[rule.step]]\nreasoning = 'r'\ntext = 'my own words'\n")
-    with client_for(machine.up("--script", str(script))) as client:
-        answer = client.post("/responses", json={"input": "hello"}).json()
-    assert answer["output"][-1]["content"][0]["text"] == "my own words"
 
 
 def test_too_much_input_is_refused_with_the_code_that_makes_clients_compact(rehearsal):

@@ -19,8 +19,7 @@ from pathlib import Path
 import httpx
 import psutil
 from soak.workload import Tally, run
-
-from sgcx.engines.patches import PATCHES
+from unpatched import WITHOUT_PATCHES
 
 _MIB = 1 << 20
 _SAMPLE_S = 2.0
@@ -69,8 +68,7 @@ class Server:
 
 
 def start(*, published: bool) -> Server:
-    removable = [patch.name for patch in PATCHES if not patch.needed_by_sgcx and patch.name != "cpu-grammar"]
-    options = [word for name in removable for word in ("--without-patch", name)] if published else []
+    options = WITHOUT_PATCHES if published else ()
     command = [sys.executable, "-m", "sgcx", "up", "rehearsal", "--name", "soak", "--port", "0", "--json", *options]
     made = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     if made.returncode != 0:
