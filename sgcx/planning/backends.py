@@ -7,6 +7,7 @@ from sgcx.planning.plan import Decision
 from sgcx.planning.profile import HubCheckpoint
 from sgcx.planning.snapshot import GpuSnapshot
 
+PAGE_TOKENS = 64
 _HOPPER = 9
 _DATACENTER_BLACKWELL = 10
 
@@ -23,6 +24,13 @@ def attention_backend(checkpoint: HubCheckpoint, gpu: GpuSnapshot) -> Decision:
     if latent:
         return _attention("triton", "the latent attention that every other GPU runs")
     return _attention("flashinfer", "the fastest for grouped queries before Hopper, and on RTX Blackwell")
+
+
+def page_size(attention: Decision) -> Decision | None:
+    """None: tokens are kept and found one by one."""
+    if str(attention.value).startswith("trtllm"):
+        return Decision("page_size", PAGE_TOKENS, "TensorRT-LLM's kernels read the cache in pages of so many tokens")
+    return None
 
 
 def moe_runner_backend(checkpoint: HubCheckpoint, gpu: GpuSnapshot) -> Decision | None:

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sgcx.planning.backends import attention_backend, moe_runner_backend
+from sgcx.planning.backends import attention_backend, moe_runner_backend, page_size
 from sgcx.planning.calibration import Prediction
 from sgcx.planning.division_plan import declined_divisions, divides_experts, division_decisions
-from sgcx.planning.host_cache import HostCache, choose_host_cache, declined_host_cache, host_cache_decisions
+from sgcx.planning.host_cache import (
+    HostCache,
+    choose_host_cache,
+    declined_host_cache,
+    host_cache_decisions,
+    host_cache_warnings,
+)
 from sgcx.planning.layout import Demand, Layout, calibration_key
 from sgcx.planning.measured_speed import SpeedKey
 from sgcx.planning.memory import GIB, gib, kv_bytes_per_token
@@ -57,7 +63,10 @@ def build_gpu_plan(hardware: HardwareSnapshot, chosen: Chosen, wishes: Wishes, d
         max_running_requests=demand.max_running_requests,
         max_total_num_tokens=layout.fit.max_total_num_tokens,
         memory=layout.fit.estimate,
-        warnings=tuple(_warnings(hardware, chosen, linked_by_nvlink=linked_by_nvlink)),
+        warnings=(
+            *_warnings(hardware, chosen, linked_by_nvlink=linked_by_nvlink),
+            *host_cache_warnings(layout, host_cache, demand.sglang_version),
+        ),
         gpu_name=layout.gpus[0].name,
         parallelism=layout.settings.parallelism,
         node_count=layout.node_count,
@@ -137,7 +146,7 @@ def _memory_decisions(profile: Profile, checkpoint: HubCheckpoint, layout: Layou
         Decision(
             "chunked_prefill_size",
             settings.chunked_prefill_size,
-            "the largest prefill step whose activations leave room for the cache",
+            _because_chunk(settings.parallelism.dp_size),
         ),
         Decision(
             "cuda_graph_max_bs",
@@ -163,6 +172,11 @@ def _because_context(profile: Profile, layout: Layout) -> str:
     return f"{tokens}; the model could do {profile.max_context_length:,}"
 
 
+def _because_chunk(dp_size: int) -> str:
+    because = "the largest prefill step whose activations leave room for the cache"
+    return because if dp_size == 1 else f"{because}; SGLang divides it among the {dp_size} ranks"
+
+
 def _because_kv_cache(checkpoint: HubCheckpoint, layout: Layout) -> str:
     per_token = kv_bytes_per_token(checkpoint, layout.settings)
     if layout.settings.kv_cache_dtype == "auto":
@@ -172,10 +186,9 @@ def _because_kv_cache(checkpoint: HubCheckpoint, layout: Layout) -> str:
 
 def _kernel_decisions(checkpoint: HubCheckpoint, layout: Layout) -> list[Decision]:
     gpu = layout.gpus[0]
-    decisions = [attention_backend(checkpoint, gpu)]
-    experts = moe_runner_backend(checkpoint, gpu)
-    if experts is not None:
-        decisions.append(experts)
+    attention = attention_backend(checkpoint, gpu)
+    kernels = (attention, page_size(attention), moe_runner_backend(checkpoint, gpu))
+    decisions = [decision for decision in kernels if decision is not None]
     because = f"what {checkpoint.repository} needs"
     decisions += [
         Decision(name, True if value is True else value, because) for name, value in checkpoint.options if value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sgcx.planning.backends import attention_backend
+from sgcx.planning.backends import PAGE_TOKENS, attention_backend
 from sgcx.planning.layout import Layout
 from sgcx.planning.memory import gib, kv_bytes_per_token
 from sgcx.planning.plan import Decision, Declined, Wishes
@@ -16,6 +16,8 @@ _GB = 10**9
 _SHARE_OF_MEMORY = 0.4
 _KEPT_FREE_BYTES = 32 * _GB
 _LARGEST_RATIO = 2.0
+_FORGETS_DRAFTS = "0.5.10.post1"
+"""From 0.5.11 on the draft's cache goes with the model's (SGLang pull request 21125)."""
 _SMALLEST_RATIO = 1.2
 """SGLang refuses a host cache that is not larger than the GPU's."""
 
@@ -52,9 +54,18 @@ def host_cache_decisions(checkpoint: HubCheckpoint, layout: Layout, host_cache: 
             Decision(
                 "hicache_io_backend", "direct", "with the other one SGLang gives up FlashAttention 3 for decoding"
             ),
-            Decision("page_size", 64, "direct copies are slow in smaller pieces"),
+            Decision("page_size", PAGE_TOKENS, "direct copies are slow in smaller pieces"),
         ]
     return decisions
+
+
+def host_cache_warnings(layout: Layout, host_cache: HostCache | None, sglang_version: str) -> list[str]:
+    if host_cache is None or layout.settings.draft is None or sglang_version != _FORGETS_DRAFTS:
+        return []
+    return [
+        f"SGLang {sglang_version} keeps nothing of the draft model in the host cache: a session that comes back "
+        "from there is guessed badly, and decodes no faster than without guesses"
+    ]
 
 
 def declined_host_cache(

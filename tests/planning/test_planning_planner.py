@@ -309,3 +309,21 @@ def test_wishes_that_no_machine_grants_are_errors(wishes: Wishes, message: str) 
 def test_plans_and_refusals_are_json() -> None:
     assert json.loads(json.dumps(planned("8xH200", "kimi-k2.6").to_json()))["context_length"] == 262_144
     assert json.loads(json.dumps(refused("8xH100", "kimi-k2.6").to_json()))["missing"].endswith("GiB")
+
+
+@pytest.mark.parametrize(
+    ("machine_name", "version", "is_warned"), [("8xH200", "0.5.10.post1", True), ("8xB200", "0.5.23", False)]
+)
+def test_drafts_that_the_host_cache_forgets_are_told(machine_name: str, version: str, is_warned: bool) -> None:
+    wishes = Wishes(prefer="latency", host_cache_bytes="auto", sglang_version=version)
+    both = planned(machine_name, "deepseek-r1", wishes)
+    assert both.host_cache_tokens and both.value_of("speculative_algorithm")
+    assert any("draft model in the host cache" in warning for warning in both.warnings) is is_warned
+    for alone in (replace(wishes, prefer=None), replace(wishes, host_cache_bytes=None)):
+        warnings = planned(machine_name, "deepseek-r1", alone).warnings
+        assert not any("draft model in the host cache" in warning for warning in warnings)
+
+
+def test_pages_that_kernels_insist_on_are_in_the_plan() -> None:
+    assert planned("8xB200", "kimi-k2.6").value_of("page_size") == 64
+    assert planned("8xH200", "kimi-k2.6").value_of("page_size") is None
