@@ -20,6 +20,8 @@ RUNNING_SGCX = Path(__file__).resolve().parent.parent
 _SHIMS = ("torchvision", "sgl_kernel")
 _METADATA = "sgcx-0.dist-info"
 """Python reads entry points from folders with such names only."""
+_NOT_INHERITED = ("PYTHONHOME", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
+"""The last one keeps a user's own trees clean; the engine is ours, and without bytecode imports take twice as long."""
 
 
 def write_overlay(engine_dir: Path, sgcx_package_dir: Path, accelerator: Accelerator) -> Path:
@@ -63,10 +65,6 @@ def _put_in_place(made: Path, overlay: Path) -> None:
             overlay.rename(damaged / "overlay")
         made.rename(overlay)
         shutil.rmtree(damaged, ignore_errors=True)
-
-
-_NOT_INHERITED = ("PYTHONHOME", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
-"""The last one keeps a user's own trees clean; the engine is ours, and without bytecode imports take twice as long."""
 
 
 def engine_environment(accelerator: Accelerator, overlay: Path) -> dict[str, str]:

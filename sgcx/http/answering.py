@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from sgcx.http.errors import JSON, envelope, error_response
+from sgcx.http.errors import CLIENT_CLOSED_REQUEST, JSON, envelope, error_response
 from sgcx.http.ids import new_id
 from sgcx.responses.wire import JsonObject
 
@@ -23,14 +23,16 @@ def answering(handler: Handler) -> Handler:
     async def answer(request: Request) -> ASGIApp:
         try:
             return await handler(request)
+        except ClientDisconnect:
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
         except Exception as error:
             return error_response(error, request_id=new_id("req"))
 
     return answer
 
 
-def answer_json(value: JsonObject) -> Response:
-    return Response(orjson.dumps(value), media_type=JSON)
+def answer_json(value: JsonObject, *, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(value), media_type=JSON, headers=headers)
 
 
 def not_found(what: str, key: str) -> Response:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
 from time import time
 
 from starlette.requests import Request
@@ -15,7 +13,8 @@ from sgcx.http.answering import answer_json, answering
 from sgcx.http.bodies import read_json
 from sgcx.http.compaction import Compacted, compact
 from sgcx.http.endpoint import Endpoint
-from sgcx.http.event_stream import disconnected
+from sgcx.http.errors import CLIENT_CLOSED_REQUEST
+from sgcx.http.event_stream import unless_disconnected
 from sgcx.http.ids import new_id
 from sgcx.http.keeping import Turn, open_turn
 from sgcx.http.prompts import Prompts
@@ -26,8 +25,6 @@ from sgcx.responses.request import ResponsesRequest
 from sgcx.responses.stream import usage_object
 from sgcx.responses.wire import JsonObject
 
-_CLIENT_CLOSED_REQUEST = 499
-
 
 def compact_route(endpoint: Endpoint) -> Route:
     async def handle(http_request: Request) -> Response:
@@ -35,9 +32,10 @@ def compact_route(endpoint: Endpoint) -> Route:
         request = await _parse(endpoint, turn)
         response_id = new_id("resp")
         prompts = Prompts(endpoint, endpoint.engine_for(http_request), response_id)
-        result = await _unless_the_client_leaves(compact(prompts, request, History(request.input, ())), http_request)
+        work = compact(prompts, request, History(request.input, ()))
+        result = await unless_disconnected(work, http_request.receive)
         if result is None:
-            return Response(status_code=_CLIENT_CLOSED_REQUEST)
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
         endpoint.metrics.count_usage(result.usage)
         return answer_json(_compaction(turn, result, response_id))
 
@@ -51,19 +49,6 @@ async def _parse(endpoint: Endpoint, turn: Turn) -> ResponsesRequest:
     if turn.earlier and turn.body.get("input") is None:
         turn.body = {**turn.body, "input": []}
     return (await read_turn(endpoint, turn)).request
-
-
-async def _unless_the_client_leaves(compacting: Awaitable[Compacted], http_request: Request) -> Compacted | None:
-    """None: it left, and the generation was aborted."""
-    gone = disconnected(http_request.receive)
-    first: list[asyncio.Future[Compacted | None]] = [asyncio.ensure_future(compacting), asyncio.ensure_future(gone)]
-    try:
-        done, _ = await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        return next((task.result() for task in first if task in done), None)
-    finally:
-        for task in first:
-            task.cancel()
-        await asyncio.gather(*first, return_exceptions=True)
 
 
 def _compaction(turn: Turn, result: Compacted, response_id: str) -> JsonObject:

@@ -13,12 +13,15 @@ from starlette.types import Receive, Scope, Send
 
 from sgcx.errors import EngineError, InvalidRequest
 from sgcx.http.bodies import UNSUPPORTED_ENCODING
-from sgcx.http.metrics import ERROR_CODE
 from sgcx.responses.wire import JsonObject
 
 logger = logging.getLogger(__name__)
 
 JSON = "application/json"
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's word for a client that left before it had an answer."""
+ERROR_CODE = "sgcx.error_code"
+"""In an ASGI scope: the code of the error that answers it."""
 _STATUSES = {"model_not_found": HTTPStatus.NOT_FOUND, UNSUPPORTED_ENCODING: HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
 """All other codes of `InvalidRequest` are 400."""
 _POLICY_VIOLATION = 1008

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from typing import TypeVar
 
 from starlette.types import Receive, Scope, Send
 
 from sgcx.responses import sse
 from sgcx.responses.events import Event
 from sgcx.responses.stream import ResponseStream
+
+Result = TypeVar("Result")
 
 Write = Callable[[list[Event]], Awaitable[None]]
 """Puts events on the wire. It waits while the client reads slowly, and raises `OSError` where the client is gone."""
@@ -129,15 +132,9 @@ def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 async def terminal_event(batches: AsyncGenerator[list[Event], None], receive: Receive) -> Event | None:
     """Drains a response that is not streamed. None: the client left, and the generation was aborted."""
     await anext(batches)  # a generator that never started would not clean up when it is closed
-    last = asyncio.ensure_future(_last(batches))
-    gone = asyncio.ensure_future(disconnected(receive))
     try:
-        await asyncio.wait({last, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return last.result() if last.done() else None
+        return await unless_disconnected(_last(batches), receive)
     finally:
-        for task in (last, gone):
-            task.cancel()
-        await asyncio.gather(last, gone, return_exceptions=True)
         await batches.aclose()
 
 
@@ -146,6 +143,18 @@ async def _last(batches: AsyncGenerator[list[Event], None]) -> Event | None:
     async for batch in batches:
         last = batch[-1] if batch else last
     return last
+
+
+async def unless_disconnected(work: Coroutine[object, object, Result], receive: Receive) -> Result | None:
+    """What `work` comes to. None: the client left, and `work` was cancelled."""
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(disconnected(receive))
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, gone):
+            task.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
 
 
 async def disconnected(receive: Receive) -> None:

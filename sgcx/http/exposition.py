@@ -62,16 +62,16 @@ def _requests(metrics: Metrics) -> Iterator[Metric]:
         "Requests answered: by HTTP status, and by error code where there is one",
         labels=("endpoint", "method", "status", "code"),
     )
-    for request, count in dict(metrics.requests).items():
-        requests.add_metric((request.endpoint, request.method, str(request.status), request.code), count)
+    for labels, count in dict(metrics.requests).items():
+        requests.add_metric((labels.endpoint, labels.method, str(labels.status), labels.code), count)
     yield requests
     responses = CounterMetricFamily(
         "sgcx_responses",
         "Responses ended; aborted: the client left, or cancelled it",
         labels=("status", "code"),
     )
-    for ended, count in dict(metrics.responses).items():
-        responses.add_metric((ended.status, ended.code), count)
+    for response_labels, count in dict(metrics.responses).items():
+        responses.add_metric(response_labels, count)
     yield responses
     yield GaugeMetricFamily(
         "sgcx_responses_in_progress", "Responses that the engine works on", metrics.responses_in_progress

@@ -66,8 +66,8 @@ class ImageFetcher:
             return {}
         if self._trust is None:
             self._trust = await asyncio.to_thread(httpx.create_ssl_context)
-        async with _client(self._trust) as client:
-            downloads = _Downloads(client, self._may_ask, MAX_BYTES)
+        async with _transport(self._trust) as transport:
+            downloads = _Downloads(transport, self._may_ask, MAX_BYTES)
             tasks = [asyncio.ensure_future(downloads.data_url(url)) for url in urls]
             try:
                 async with asyncio.timeout(_DEADLINE_S):
@@ -113,17 +113,17 @@ def _is_remote(part: Part) -> TypeGuard[ImagePart]:
     return isinstance(part, ImagePart) and part.url.startswith(f"{_SCHEME}://")
 
 
-def _client(trust: SSLContext) -> httpx.AsyncClient:
+def _transport(trust: SSLContext) -> httpx.AsyncHTTPTransport:
+    """No client: that would log each URL, with whatever secret is in it."""
     # A connection that is kept could be used for another name that stands for the same address.
-    limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(verify=trust, trust_env=False, limits=limits, timeout=_DEADLINE_S)
+    return httpx.AsyncHTTPTransport(verify=trust, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 @dataclass(slots=True)
 class _Downloads:
     """Those of one request."""
 
-    client: httpx.AsyncClient
+    transport: httpx.AsyncHTTPTransport
     may_ask: Callable[[Address], bool]
     room_bytes: int
     """For what is still to come."""
@@ -140,8 +140,8 @@ class _Downloads:
 
     async def _follow(self, url: httpx.URL) -> str:
         for _ in range(_MAX_REDIRECTS + 1):
-            request = self._request(url, await self._address(url))
-            response = await self.client.send(request, stream=True)
+            request = _request(url, await self._address(url))
+            response = await self.transport.handle_async_request(request)
             try:
                 if not response.has_redirect_location:
                     return await self._read(response, url)
@@ -149,15 +149,6 @@ class _Downloads:
             finally:
                 await response.aclose()
         raise _failed(f"The image at {url.host} is behind more than {_MAX_REDIRECTS} redirects")
-
-    def _request(self, url: httpx.URL, address: Address) -> httpx.Request:
-        host = str(address) if isinstance(address, IPv4Address) else f"[{address}]"
-        return self.client.build_request(
-            "GET",
-            url.copy_with(host=host),
-            headers={"host": url.netloc.decode("ascii"), "accept": "image/*", "accept-encoding": "identity"},
-            extensions={"sni_hostname": url.host},  # what the certificate is checked against
-        )
 
     async def _address(self, url: httpx.URL) -> Address:
         if url.scheme != _SCHEME:
@@ -183,6 +174,14 @@ class _Downloads:
             content += chunk
         # What it is exactly the engine sees by itself.
         return f"data:image/{media_type.rpartition('/')[2]};base64,{base64.b64encode(content).decode()}"
+
+
+def _request(url: httpx.URL, address: Address) -> httpx.Request:
+    host = str(address) if isinstance(address, IPv4Address) else f"[{address}]"
+    headers = {"host": url.netloc.decode("ascii"), "accept": "image/*", "accept-encoding": "identity"}
+    # The certificate is checked against the name. There is a deadline for all.
+    extensions = {"sni_hostname": url.host, "timeout": httpx.Timeout(None).as_dict()}
+    return httpx.Request("GET", url.copy_with(host=host), headers=headers, extensions=extensions)
 
 
 def _failed(message: str) -> InvalidRequest:

@@ -20,12 +20,9 @@ from typing import Literal, NamedTuple, TypeVar
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sgcx.http.errors import CLIENT_CLOSED_REQUEST, ERROR_CODE
 from sgcx.responses.deltas import CompactionStarted, EngineDelta, Usage
 from sgcx.responses.stream import ResponseStatus, ResponseStream
-
-ERROR_CODE = "sgcx.error_code"
-"""In an ASGI scope: the code of the error that answers it."""
-_CLIENT_CLOSED_REQUEST = 499
 
 FIRST_TOKEN_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12, 25, 50, 100, 200)
 TOKEN_S = (0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1)
@@ -34,7 +31,7 @@ DURATION_S = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, 240, 480, 960)
 AnyRoute = TypeVar("AnyRoute", bound=BaseRoute)
 
 
-class Request(NamedTuple):
+class RequestLabels(NamedTuple):
     """`endpoint` is a route's path as declared; `code` an error's code, empty where there is none."""
 
     endpoint: str
@@ -43,7 +40,7 @@ class Request(NamedTuple):
     code: str = ""
 
 
-class Ended(NamedTuple):
+class ResponseLabels(NamedTuple):
     """`aborted`: the client left, or cancelled it. `code` as above."""
 
     status: ResponseStatus | Literal["aborted"]
@@ -70,8 +67,8 @@ class Histogram:
 class Metrics:
     """Of one endpoint since it started. Written in the event loop only."""
 
-    requests: Counter[Request] = field(default_factory=Counter)
-    responses: Counter[Ended] = field(default_factory=Counter)
+    requests: Counter[RequestLabels] = field(default_factory=Counter)
+    responses: Counter[ResponseLabels] = field(default_factory=Counter)
     responses_in_progress: int = 0
     websocket_connections: int = 0
     heartbeats: int = 0
@@ -111,7 +108,7 @@ class ResponseWatch:
     def end(self, stream: ResponseStream) -> None:
         now, metrics = perf_counter(), self._metrics
         metrics.responses_in_progress -= 1
-        metrics.responses[_ended(stream)] += 1
+        metrics.responses[_labels(stream)] += 1
         metrics.heartbeats += stream.heartbeats
         metrics.duration_s.observe(now - self._began)
         usage = stream.usage
@@ -123,10 +120,10 @@ class ResponseWatch:
                 metrics.token_s.observe((now - self._first) / (usage.output_tokens - 1))
 
 
-def _ended(stream: ResponseStream) -> Ended:
+def _labels(stream: ResponseStream) -> ResponseLabels:
     if stream.state != "closed":
-        return Ended("aborted")
-    return Ended(stream.status, stream.error_code or "")
+        return ResponseLabels("aborted")
+    return ResponseLabels(stream.status, stream.error_code or "")
 
 
 def counted(routes: Sequence[AnyRoute], metrics: Metrics) -> list[AnyRoute]:
@@ -146,7 +143,7 @@ class _CountRequests:
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status = _CLIENT_CLOSED_REQUEST
+        status = CLIENT_CLOSED_REQUEST
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -157,8 +154,8 @@ class _CountRequests:
         try:
             await self._app(scope, receive, watched)
         finally:
-            request = Request(self._endpoint, scope["method"], status, scope.get(ERROR_CODE) or "")
-            self._metrics.requests[request] += 1
+            labels = RequestLabels(self._endpoint, scope["method"], status, scope.get(ERROR_CODE) or "")
+            self._metrics.requests[labels] += 1
 
 
 class _CountConnections:

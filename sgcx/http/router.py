@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
+from sgcx.http.answering import answer_json
 from sgcx.http.background import BackgroundRuns
 from sgcx.http.bodies import read_json
 from sgcx.http.compact_endpoint import compact_route
 from sgcx.http.creation import Creation, create_response
 from sgcx.http.endpoint import REASONING_INCLUDED, Endpoint
-from sgcx.http.errors import JSON, envelope, error_response
+from sgcx.http.errors import CLIENT_CLOSED_REQUEST, envelope, error_response
 from sgcx.http.event_stream import EventStream, terminal_event
 from sgcx.http.exposition import metrics_route
 from sgcx.http.ids import new_id
@@ -29,7 +29,6 @@ from sgcx.http.websocket import websocket_route
 from sgcx.responses.wire import JsonValue
 
 IGNORED_HEADER = "x-sgcx-ignored"
-_CLIENT_CLOSED_REQUEST = 499
 
 
 def create_router(endpoint: Endpoint) -> Router:
@@ -67,7 +66,7 @@ class _Responses:
             creation = await create_response(self._endpoint, turn, http_request, response_id)
             return await self._answer(creation, turn, http_request)
         except ClientDisconnect:
-            return Response(status_code=_CLIENT_CLOSED_REQUEST)
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
         except Exception as error:
             return error_response(error, request_id=response_id)
 
@@ -81,21 +80,22 @@ class _Responses:
             await run.started()
             if request.stream:
                 return run.event_stream(headers)
-            return Response(orjson.dumps(run.response), media_type=JSON, headers=headers)
+            return answer_json(run.response, headers=headers)
         if request.stream:
             return EventStream(batches, stream, heartbeat_s=self._endpoint.heartbeat_s, headers=headers)
         terminal = await terminal_event(batches, http_request.receive)
         if creation.generation.refusal is not None:  # no header is out yet, so a late refusal still has its status
             raise creation.generation.refusal
         if terminal is None:
-            return Response(status_code=_CLIENT_CLOSED_REQUEST)
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
         return _whole(terminal["response"], stream.response_id, headers)
 
 
 def _whole(response: JsonValue, response_id: str, headers: dict[str, str]) -> Response:
     """A failed response has no stream to be reported in, so it is an HTTP error."""
-    error = response.get("error") if isinstance(response, Mapping) else None
+    assert isinstance(response, Mapping)
+    error = response["error"]
     if isinstance(error, Mapping):
         status = 400 if error["code"] in ("context_length_exceeded", "invalid_prompt") else 500
         return envelope(status, str(error["message"]), code=str(error["code"]), request_id=response_id)
-    return Response(orjson.dumps(response), media_type=JSON, headers=headers)
+    return answer_json(response, headers=headers)

@@ -24,7 +24,7 @@ from sgcx.http.errors import Problem, problem_of
 from sgcx.http.event_stream import EventPump, encoded
 from sgcx.http.ids import new_id
 from sgcx.http.keeping import Turn, open_turn
-from sgcx.http.metrics import Request
+from sgcx.http.metrics import RequestLabels
 from sgcx.responses.client_event import parse_client_event
 from sgcx.responses.continuation.recent import RecentResponses
 from sgcx.responses.events import Event
@@ -130,7 +130,7 @@ class _Connection:
             await lane.send([_error_event(problem, response_id)])
 
     def _count(self, status: int, code: str | None = None) -> None:
-        self._endpoint.metrics.requests[Request(_PATH, "WEBSOCKET", status, code or "")] += 1
+        self._endpoint.metrics.requests[RequestLabels(_PATH, "WEBSOCKET", status, code or "")] += 1
 
     async def _respond(self, turn: Turn, lane: _Lane, response_id: str) -> None:
         creation = await create_response(self._endpoint, turn, self._websocket, response_id)

@@ -19,8 +19,9 @@ from pathlib import Path
 from sgcx.errors import UserError
 from sgcx.server.process_identity import ProcessIdentity
 
-# A probe holds a shared lock for an instant, so an acquirer looks again before it gives up.
+_SUPERVISOR_LOCK = "supervisor.lock"
 _PROBE_GRACE_S = 0.5
+"""A probe holds a shared lock for an instant, so an acquirer looks again before it gives up."""
 _RETRY_S = 0.01
 _SUPERVISOR_DEADLINE_S = 20.0
 
@@ -55,42 +56,29 @@ def hold_up_lock(server_dir: Path) -> Iterator[None]:
     path = server_dir / "up.lock"
     descriptor = _acquire(path)
     if descriptor is None:
-        owner = path.read_text(encoding="ascii", errors="replace").strip() or "unknown"
+        owner = _read(path).strip() or "unknown"
         raise UserError(
             f"another `sgcx up` is already starting the server {server_dir.name!r} (pid {owner})",
             hint="wait for it to finish, or end it and run this again",
         )
-    try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+    with _naming(os.getpid(), descriptor):
         yield
-        os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager
 def hold_supervisor_lock(server_dir: Path) -> Iterator[None]:
     """Held as long as this process watches over the server."""
-    path = server_dir / "supervisor.lock"
-    descriptor = _acquire(path)
+    descriptor = _acquire(server_dir / _SUPERVISOR_LOCK)
     if descriptor is None:
         raise UserError(f"the server {server_dir.name!r} has a supervisor already")
-    try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{ProcessIdentity.of_spawned(os.getpid())}\n".encode("ascii"), 0)
+    with _naming(ProcessIdentity.of_spawned(os.getpid()), descriptor):
         yield
-        os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
 
 
 def supervisor_of(server_dir: Path) -> ProcessIdentity | None:
     """Who restarts the server when it ends by itself."""
-    path = server_dir / "supervisor.lock"
-    if not _is_locked(path):
-        return None
-    return ProcessIdentity.parse(path.read_text(encoding="ascii", errors="replace"))
+    path = server_dir / _SUPERVISOR_LOCK
+    return ProcessIdentity.parse(_read(path)) if _is_locked(path) else None
 
 
 def end_supervisor(server_dir: Path, *, deadline_s: float = _SUPERVISOR_DEADLINE_S) -> None:
@@ -105,6 +93,22 @@ def end_supervisor(server_dir: Path, *, deadline_s: float = _SUPERVISOR_DEADLINE
             supervisor.send(signal.SIGKILL)
             return
         time.sleep(_RETRY_S)
+
+
+@contextlib.contextmanager
+def _naming(owner: int | ProcessIdentity, descriptor: int) -> Iterator[None]:
+    """The lock's file tells who holds it, and the lock ends with this."""
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{owner}\n".encode("ascii"), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="ascii", errors="replace")
 
 
 def _acquire(path: Path) -> int | None:

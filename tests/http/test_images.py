@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import ssl
 import threading
 from contextlib import contextmanager
@@ -134,11 +135,13 @@ def test_no_notation_leads_inside(host):
     assert (refused.value.code, refused.value.param) == ("invalid_image_url", "input")
 
 
-def test_an_image_is_asked_for_once_by_its_name(certificate):
+def test_an_image_is_asked_for_once_by_its_name(certificate, caplog):
+    caplog.set_level(logging.INFO)
     with site(certificate, {"/a.png?x=1": (200, {"content-type": "image/png"}, PIXEL)}) as (host, asked):
         url = f"https://{host}/a.png?x=1"
         assert fetched(url, url, "data:image/png;base64,AA", certificate=certificate) == {url: DATA_URL}
     assert asked == [(host, "/a.png?x=1")]
+    assert "a.png" not in caplog.text, "URLs can hold secrets"
 
 
 def test_a_redirect_is_a_new_url(certificate):
