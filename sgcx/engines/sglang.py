@@ -14,9 +14,10 @@ import logging
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from time import perf_counter
 from typing import Protocol, cast
 
-from sgcx.engines.pacing import pause_s
+from sgcx.engines.pacing import ProcessPace, StreamPace
 from sgcx.engines.refusals import refusal, unreadable_image
 from sgcx.engines.sglang_chunks import ChunkReader, usage
 from sgcx.engines.sglang_outputs import GenerateRequest, Manager, outputs
@@ -52,6 +53,7 @@ class _TokenizedRequest(Protocol):
 class _TokenizerManager(Manager, Protocol):
     tokenizer: _Tokenizer
     gracefully_exit: bool
+    server_args: object
 
     def abort_request(self, rid: str) -> None: ...
 
@@ -67,12 +69,16 @@ class _ChatHandler(Protocol):
 
 
 class SglangEngine:
-    """`chat_handler`: SGLang's `OpenAIServingChat`. `raw_request`: the client's connection, for its headers."""
+    """`chat_handler`: SGLang's `OpenAIServingChat`. `raw_request`: the client's connection, for its headers.
 
-    def __init__(self, chat_handler: object, dialect: Dialect, raw_request: object) -> None:
+    `pace`: one for all engines of the process.
+    """
+
+    def __init__(self, chat_handler: object, dialect: Dialect, raw_request: object, pace: ProcessPace) -> None:
         self._chat = _raw_text_handler(chat_handler)
         self._dialect = dialect
         self._raw_request = raw_request
+        self._pace = pace
 
     async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
         manager = self._chat.tokenizer_manager
@@ -83,18 +89,21 @@ class SglangEngine:
             self._dialect.reader(prompt_tail=self._prompt_tail(generation)),
             LogprobAlignment() if request.top_logprobs is not None else None,
         )
+        pace = StreamPace(self._pace)
         calls = 0
         try:
             async with aclosing(outputs(manager, generation, request.request_id)) as chunks:
                 async for chunk in chunks:
+                    pace.begin_piece(perf_counter())
                     for delta in reader.feed(chunk):
                         yield delta
                         calls += isinstance(delta, ToolCallFinished)
                         if calls == request.constraint.max_calls:
                             yield Finished("stop", usage(chunk["meta_info"]))  # and what else it would do is aborted
                             return
-                    if not reader.finished and (pause := pause_s(len(manager.rid_to_state))):
-                        await asyncio.sleep(pause)
+                    tokens, streams = chunk["meta_info"].get("completion_tokens", 0), len(manager.rid_to_state)
+                    if not reader.finished and (pause_s := pace.end_piece(tokens, streams, perf_counter())):
+                        await asyncio.sleep(pause_s)
         finally:
             if not reader.finished:
                 manager.abort_request(request.request_id)
@@ -131,6 +140,7 @@ class SglangEngine:
                 raise EngineError(problem, code="invalid_prompt", status=400)
             generation, _ = self._chat._convert_to_internal_request(chat_request, self._raw_request)
             self._constrain(generation, request)
+            self._ask_for_several(generation)
         except ValueError as error:
             logger.warning("%s could not be rendered: %s", request.request_id, error)
             message = "The model's chat template refuses this conversation; the server's log says why"
@@ -145,6 +155,13 @@ class SglangEngine:
             generation.sampling_params["structural_tag"] = enforceable_tag(constraint, self._dialect)
         if constraint.withheld and not constraint.tools:
             generation.sampling_params["logit_bias"] = self._no_calls()
+
+    def _ask_for_several(self, generation: GenerateRequest) -> None:
+        manager = self._chat.tokenizer_manager
+        tokens = self._pace.tokens_at_a_time(len(manager.rid_to_state))
+        # A draft is several tokens; the scheduler would miss the numbers that it counts to.
+        if tokens > 1 and getattr(manager.server_args, "speculative_algorithm", "unknown") is None:
+            generation.sampling_params["stream_interval"] = tokens
 
     def _no_calls(self) -> dict[str, float]:
         """Bias against the tokens that begin a call, for the reasoning too, where no grammar holds yet."""

@@ -40,7 +40,7 @@ WAYS: dict[str, tuple[Protocol, dict[str, object]]] = {
     "responses": ("responses", {"reasoning": {}}),
     "responses, reasoning unseen": ("responses", {}),
 }
-_READY_S = 120
+_READY_S = 400
 _SERVER = Path(__file__).with_name("idle_scheduler.py")
 
 

@@ -46,23 +46,31 @@ class Answer:
 
         self.prompt_tokens = len(request.input_ids)
         self.wanted = request.sampling_params.max_new_tokens
+        self.at_a_time = request.sampling_params.stream_interval or 1
         self.written = 0
+        self.told = 0
         self.times = SchedulerReqTimeStats()
         self.times.enable_metrics = metrics
 
     def write(self):
+        """Is there something to tell?"""
         self.written += 1
-        return self.written == self.wanted
+        return self.written == self.wanted or (self.written - 1) % self.at_a_time == 0
 
-    def text(self):
-        return "</think>" if self.written == 2 else f" word{self.written % 97}"
+    def tell(self):
+        """The tokens since the last time, as text and as ids."""
+        ids = list(range(self.told + 1, self.written + 1))
+        self.told = self.written
+        return "".join("</think>" if token == 2 else f" word{token % 97}" for token in ids), ids
 
 
 def _step(running):
     from sglang.srt.managers.io_struct import BatchStrOutput
 
-    rids, answers = list(running), list(running.values())
-    ended = [answer.write() for answer in answers]
+    telling = {rid: answer for rid, answer in running.items() if answer.write()}
+    rids, answers = list(telling), list(telling.values())
+    ended = [answer.written == answer.wanted for answer in answers]
+    told = [answer.tell() for answer in answers]
     count = len(rids)
     for rid in [rid for rid, end in zip(rids, ended, strict=True) if end]:
         del running[rid]
@@ -78,8 +86,8 @@ def _step(running):
             {"type": "length", "length": answer.wanted} if end else None
             for answer, end in zip(answers, ended, strict=True)
         ],
-        output_strs=[answer.text() for answer in answers],
-        output_ids=[[answer.written] for answer in answers],
+        output_strs=[text for text, _ in told],
+        output_ids=[ids for _, ids in told],
         prompt_tokens=[answer.prompt_tokens for answer in answers],
         completion_tokens=[answer.written for answer in answers],
         reasoning_tokens=[0] * count,

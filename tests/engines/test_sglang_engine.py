@@ -9,6 +9,7 @@ import pytest
 
 from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.engines import sglang
+from sgcx.engines.pacing import ProcessPace
 from sgcx.engines.sglang import SglangEngine
 from sgcx.errors import EngineError
 from sgcx.responses.constraint import Constraint
@@ -32,6 +33,7 @@ class RefusingManager:
     """SGLang's tokenizer manager as far as it comes with a request that its tokenizing refuses."""
 
     gracefully_exit = False
+    server_args = None
 
     def __init__(self, error):
         self.error = error
@@ -65,7 +67,7 @@ def engine(error, *, images, monkeypatch):
         _convert_to_internal_request=lambda *_: (generation, None),
     )
     monkeypatch.setattr(sglang, "_chat_request", lambda request: request)
-    return SglangEngine(chat_handler, KimiK2(), None)
+    return SglangEngine(chat_handler, KimiK2(), None, ProcessPace())
 
 
 def test_an_image_that_does_not_load_is_the_clients_error_and_is_not_repeated(monkeypatch):
