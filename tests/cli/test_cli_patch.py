@@ -75,6 +75,11 @@ off-loop-rendering for SGLang 0.5.10.post1
   File      sglang/srt/entrypoints/openai/serving_base.py
   Where     OpenAIServingBase.handle_request
   Upstream  0.5.23 does so
+queue-fairness for SGLang 0.5.10.post1
+  Purpose   lets no waiting request be passed over for ever by others with longer cached prompts
+  File      sglang/srt/managers/schedule_policy.py
+  Where     SchedulePolicy._sort_by_longest_prefix
+  Upstream  none up to 0.5.23 for the policy lpm; its policy hrrn ages what waits
 history-arguments for SGLang 0.5.10.post1
   Purpose   accepts past tool calls whose arguments are no valid JSON
   File      sglang/srt/entrypoints/openai/serving_chat.py
@@ -113,7 +118,7 @@ secrets-in-log for SGLang 0.5.10.post1
   Purpose   keeps keys and passphrases out of the log's first line
   File      sglang/srt/server_args.py
   Where     ServerArgs.api_key, admin_api_key, ssl_keyfile_password
-  Upstream  not known
+  Upstream  none up to 0.5.23
 media-in-log for SGLang 0.5.10.post1
   Purpose   keeps images that cannot be loaded out of the log and of the answer
   File      sglang/srt/multimodal/processors/base_processor.py
@@ -123,7 +128,7 @@ secrets-in-server-info for SGLang 0.5.10.post1
   Purpose   keeps keys and passphrases out of /server_info
   File      sglang/srt/entrypoints/http_server.py
   Where     server_info
-  Upstream  not known
+  Upstream  none up to 0.5.23
 """,
             stderr="",
         )
@@ -161,6 +166,7 @@ out/first-chunk-status.patch
 out/held-text.patch
 out/text-as-ids.patch
 out/off-loop-rendering.patch
+out/queue-fairness.patch
 out/history-arguments.patch
 out/effort-values.patch
 out/kimi-tool-calls.patch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,6 +94,13 @@ class CodexRunner:
         assert "metadata" not in session.stderr
         assert all(usage.status == "completed" for usage in session.usages)
         return session
+
+
+def run_without_profile_files(rehearsal, home: Path, directory: Path, binary: Path) -> CodexRunner:
+    """Older ones know none, and read the keys of ours in their config.toml."""
+    profile = Path(rehearsal.machine.environment["CODEX_HOME"]) / "sgcx.config.toml"
+    shutil.copyfile(profile, home / "config.toml")
+    return CodexRunner(rehearsal, directory, (str(binary),), {"CODEX_HOME": str(home), "NO_PROXY": "127.0.0.1"})
 
 
 def wait_for(condition, deadline_s=60):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import struct
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import prefix_reuse
 import pytest
-from codex_sessions import CodexRunner, wait_for
+from codex_sessions import CodexRunner, run_without_profile_files, wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.codex]
 
@@ -32,14 +31,10 @@ def codex(rehearsal, tmp_path):
 
 @pytest.fixture
 def older_codex(rehearsal, tmp_path, older_codex_binary):
-    """It knows no profile files; the keys of ours do in its config.toml."""
     home, directory = tmp_path / "older", tmp_path / "project"
     home.mkdir()
     directory.mkdir()
-    profile = Path(rehearsal.machine.environment["CODEX_HOME"]) / "sgcx.config.toml"
-    shutil.copyfile(profile, home / "config.toml")
-    environment = {"CODEX_HOME": str(home), "NO_PROXY": "127.0.0.1"}
-    return CodexRunner(rehearsal, directory, (str(older_codex_binary),), environment)
+    return run_without_profile_files(rehearsal, home, directory, older_codex_binary)
 
 
 def reuses_since(rehearsal, offset):

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from codex_sessions import CodexRunner
+from codex_sessions import CodexRunner, run_without_profile_files
+from installed import CODEX_VERSION, OLDER_CODEX_VERSION
 
 pytestmark = [pytest.mark.engine, pytest.mark.codex]
 
 
 @pytest.fixture
-def codex(rehearsal, tmp_path):
+def codex(rehearsal, codex_binary, tmp_path, tmp_path_factory):
+    runner = CodexRunner(rehearsal, tmp_path)
+    if CODEX_VERSION == OLDER_CODEX_VERSION:
+        runner = run_without_profile_files(rehearsal, tmp_path_factory.mktemp("codex"), tmp_path, codex_binary)
+
     def run(prompt):
-        session = CodexRunner(rehearsal, tmp_path).completed(prompt)
+        session = runner.completed(prompt)
         check_common(session)
         return session
 

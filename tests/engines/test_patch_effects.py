@@ -125,6 +125,10 @@ def test_rendering_does_not_stop_the_event_loop(effects: Mapping[str, Effect]) -
     assert effects["off-loop-rendering"] == Effect([200, False], [200, True])
 
 
+def test_a_waiting_request_is_passed_over_a_number_of_times_only(effects: Mapping[str, Effect]) -> None:
+    assert effects["queue-fairness"] == Effect(64, None)
+
+
 def test_a_past_call_with_bad_arguments_is_shown_to_the_model(effects: Mapping[str, Effect]) -> None:
     assert effects["history-arguments"] == Effect([200, '{"cmd": "ls'], [400])
 

@@ -10,9 +10,10 @@ import grammar
 import manager
 import media
 import parsers
+import scheduling
 
 found = {}
-for module in (chat, grammar, manager, media, parsers):
+for module in (chat, grammar, manager, media, parsers, scheduling):
     for name, probe in module.PROBES.items():
         try:
             found[name] = probe()
