@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Mapping
 from math import inf
 
 from sgcx.http.event_stream import EventStream
-from sgcx.http.keeping import Batches, Turn
+from sgcx.http.turn.keeping import Batches, Turn
 from sgcx.responses.events import Event
 from sgcx.responses.output.replay import condense, snapshot
 from sgcx.responses.stream import ResponseStream

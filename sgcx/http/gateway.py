@@ -21,7 +21,7 @@ from sgcx.http.endpoint import Endpoint
 from sgcx.http.errors import JSON
 from sgcx.http.local_only import LocalOnly
 from sgcx.http.router import create_router
-from sgcx.http.unserved import unknown_path
+from sgcx.http.routes.unserved import unknown_path
 from sgcx.http.websocket import WEBSOCKET_OPTIONS
 
 KEEP_ALIVE_S = 75

@@ -1,4 +1,4 @@
-"""What the endpoint counts: requests, responses, tokens and times. `exposition.py` shows it to Prometheus.
+"""What the endpoint counts: requests, responses, tokens and times. `routes/metrics.py` shows it to Prometheus.
 
 Plain numbers rather than prometheus_client's: that decides when it is first imported whether it counts for one process
 or several, and SGLang, which needs several, prepares that only after it has imported us.

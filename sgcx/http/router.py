@@ -9,22 +9,22 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
-from sgcx.http.answering import answer_json
 from sgcx.http.background import BackgroundRuns
 from sgcx.http.bodies import read_json
-from sgcx.http.compact_endpoint import compact_route
-from sgcx.http.creation import Creation, create_response
 from sgcx.http.endpoint import REASONING_INCLUDED, Endpoint
 from sgcx.http.errors import CLIENT_CLOSED_REQUEST, envelope, error_response
 from sgcx.http.event_stream import EventStream, terminal_event
-from sgcx.http.exposition import metrics_route
 from sgcx.http.ids import new_id
-from sgcx.http.input_tokens import input_tokens_route
-from sgcx.http.keeping import Turn, open_turn
 from sgcx.http.metrics import counted
-from sgcx.http.models import model_routes
-from sgcx.http.stored import create_stored_routes
-from sgcx.http.unserved import refuse_other_methods
+from sgcx.http.routes.answering import answer_json
+from sgcx.http.routes.compact import compact_route
+from sgcx.http.routes.input_tokens import input_tokens_route
+from sgcx.http.routes.metrics import metrics_route
+from sgcx.http.routes.models import model_routes
+from sgcx.http.routes.stored import create_stored_routes
+from sgcx.http.routes.unserved import refuse_other_methods
+from sgcx.http.turn.creation import Creation, create_response
+from sgcx.http.turn.keeping import Turn, open_turn
 from sgcx.http.websocket import websocket_route
 from sgcx.responses.wire import JsonValue
 

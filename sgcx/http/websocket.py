@@ -18,13 +18,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from sgcx.errors import InvalidRequest
 from sgcx.http.bodies import MAX_BODY_BYTES, decode_json
-from sgcx.http.creation import create_response
 from sgcx.http.endpoint import REASONING_INCLUDED, Endpoint
 from sgcx.http.errors import Problem, problem_of
 from sgcx.http.event_stream import EventPump, encoded
 from sgcx.http.ids import new_id
-from sgcx.http.keeping import Turn, open_turn
 from sgcx.http.metrics import RequestLabels
+from sgcx.http.turn.creation import create_response
+from sgcx.http.turn.keeping import Turn, open_turn
 from sgcx.responses.client_event import parse_client_event
 from sgcx.responses.continuation.recent import RecentResponses
 from sgcx.responses.events import Event

@@ -14,8 +14,8 @@ import time
 from sgcx.dialects.deepseek_r1 import DeepSeekR1
 from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.http.event_stream import EventStream
-from sgcx.http.generation import Generation, events
 from sgcx.http.metrics import Metrics, ResponseWatch
+from sgcx.http.turn.generation import Generation, events
 from sgcx.responses import sse
 from sgcx.responses.deltas import Finished
 from sgcx.responses.request import parse_request

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from sgcx.http.background import BackgroundRuns
-from sgcx.http.stored import create_stored_routes
+from sgcx.http.routes.stored import create_stored_routes
 from sgcx.store.async_store import AsyncStore
 
 ITEMS = tuple(

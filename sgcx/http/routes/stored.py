@@ -9,12 +9,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from sgcx.http.answering import answer_json, answering, not_found
 from sgcx.http.background import BackgroundRuns
-from sgcx.http.conversations import conversation_routes
 from sgcx.http.errors import envelope
 from sgcx.http.ids import new_id
-from sgcx.http.pages import item_list, parse_integer, parse_page
+from sgcx.http.routes.answering import answer_json, answering, not_found
+from sgcx.http.routes.conversations import conversation_routes
+from sgcx.http.routes.pages import item_list, parse_integer, parse_page
 from sgcx.responses import sse
 from sgcx.responses.continuation.storage import Storage
 from sgcx.responses.output.replay import replay

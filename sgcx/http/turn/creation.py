@@ -11,13 +11,13 @@ from time import time
 from starlette.requests import HTTPConnection
 
 from sgcx.http.endpoint import Endpoint
-from sgcx.http.generation import Generation, events
 from sgcx.http.ids import new_id
-from sgcx.http.keeping import Batches, Turn
 from sgcx.http.metrics import ResponseWatch
-from sgcx.http.preparation import prepare
-from sgcx.http.prompts import Prompts
-from sgcx.http.reading import read_turn
+from sgcx.http.turn.generation import Generation, events
+from sgcx.http.turn.keeping import Batches, Turn
+from sgcx.http.turn.preparation import prepare
+from sgcx.http.turn.prompts import Prompts
+from sgcx.http.turn.reading import read_turn
 from sgcx.responses.constraint import unenforced
 from sgcx.responses.prompt import request_constraint
 from sgcx.responses.request import ResponsesRequest

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from sgcx.errors import EngineError
-from sgcx.http.prompts import Prompts, with_items
+from sgcx.http.turn.prompts import Prompts, with_items
 from sgcx.responses.context.compaction import History, compacted, split_history, summary_request
 from sgcx.responses.deltas import CompactionFinished, CompactionStarted, EngineDelta, Failed, Finished, TextDelta, Usage
 from sgcx.responses.input.compaction import encode_messages

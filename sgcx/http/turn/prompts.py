@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sgcx.errors import EngineError
 from sgcx.http.endpoint import Endpoint
-from sgcx.http.obeying import obeying
+from sgcx.http.turn.obeying import obeying
 from sgcx.responses.constraint import Constraint
 from sgcx.responses.context.truncation import Truncation
 from sgcx.responses.deltas import EngineDelta

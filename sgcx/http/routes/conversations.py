@@ -7,10 +7,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sgcx.errors import InvalidRequest
-from sgcx.http.answering import answer_json, answering, not_found
 from sgcx.http.bodies import read_json
 from sgcx.http.ids import new_id
-from sgcx.http.pages import item_list, listed, parse_page
+from sgcx.http.routes.answering import answer_json, answering, not_found
+from sgcx.http.routes.pages import item_list, listed, parse_page
 from sgcx.responses.continuation.history import own_items
 from sgcx.responses.continuation.storage import Conversation, Storage
 from sgcx.responses.input.items import InputReader

@@ -31,7 +31,7 @@ def metrics_route(metrics: Metrics) -> Route:
 
 
 def _render(metrics: Metrics, accept: str) -> tuple[bytes, str]:
-    # Not before SGLang has said where its processes count: see metrics.py.
+    # Not before SGLang has said where its processes count: see http/metrics.py.
     from prometheus_client import CollectorRegistry
     from prometheus_client.exposition import choose_encoder
     from prometheus_client.multiprocess import MultiProcessCollector

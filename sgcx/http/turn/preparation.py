@@ -6,9 +6,9 @@ import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from sgcx.http.compaction import due_history, generate_compacted
-from sgcx.http.prompts import Prompts
-from sgcx.http.reading import Reading
+from sgcx.http.turn.compaction import due_history, generate_compacted
+from sgcx.http.turn.prompts import Prompts
+from sgcx.http.turn.reading import Reading
 from sgcx.responses.deltas import EngineDelta
 from sgcx.responses.request import ResponsesRequest
 

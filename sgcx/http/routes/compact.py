@@ -9,16 +9,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sgcx.errors import InvalidRequest
-from sgcx.http.answering import answer_json, answering
 from sgcx.http.bodies import read_json
-from sgcx.http.compaction import Compacted, compact
 from sgcx.http.endpoint import Endpoint
 from sgcx.http.errors import CLIENT_CLOSED_REQUEST
 from sgcx.http.event_stream import unless_disconnected
 from sgcx.http.ids import new_id
-from sgcx.http.keeping import Turn, open_turn
-from sgcx.http.prompts import Prompts
-from sgcx.http.reading import read_turn
+from sgcx.http.routes.answering import answer_json, answering
+from sgcx.http.turn.compaction import Compacted, compact
+from sgcx.http.turn.keeping import Turn, open_turn
+from sgcx.http.turn.prompts import Prompts
+from sgcx.http.turn.reading import read_turn
 from sgcx.responses.context.compaction import History
 from sgcx.responses.output.compaction import compaction_item
 from sgcx.responses.request import ResponsesRequest

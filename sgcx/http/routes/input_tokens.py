@@ -6,13 +6,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sgcx.http.answering import answer_json, answering
 from sgcx.http.bodies import read_json
 from sgcx.http.endpoint import Endpoint
 from sgcx.http.ids import new_id
-from sgcx.http.keeping import open_turn
-from sgcx.http.prompts import Prompts
-from sgcx.http.reading import read_turn
+from sgcx.http.routes.answering import answer_json, answering
+from sgcx.http.turn.keeping import open_turn
+from sgcx.http.turn.prompts import Prompts
+from sgcx.http.turn.reading import read_turn
 
 
 def input_tokens_route(endpoint: Endpoint) -> Route:

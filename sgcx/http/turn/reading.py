@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from sgcx.http.endpoint import Endpoint
 from sgcx.http.images import with_fetched
-from sgcx.http.keeping import Turn
+from sgcx.http.turn.keeping import Turn
 from sgcx.responses.request import ResponsesRequest, parse_request
 from sgcx.responses.wire import JsonObject, JsonValue
 
