@@ -114,7 +114,7 @@ def _facts(plan: LaunchPlan) -> list[tuple[str, str]]:
             (
                 "Measured",
                 f"{each.tokens_per_s:g} tokens/s, {each.streams} at a time, prompts of {each.prompt_tokens:,}; "
-                f"by others with SGLang {each.sglang}",
+                f"by {each.by} with SGLang {each.sglang}",
             )
         )
     return facts

@@ -48,6 +48,7 @@ class Measurement:
     tokens_per_s: float
     """Of all streams together."""
     time_to_first_token_s: float
+    by: str = "others"
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,6 +225,7 @@ def _measurement(fields: Fields, variants: tuple[str, ...]) -> Measurement:
         prompt_tokens=fields.whole_number("prompt_tokens", at_least=1),
         tokens_per_s=fields.number("tokens_per_s", at_least=0.0, at_most=1e9),
         time_to_first_token_s=fields.number("time_to_first_token_s", at_least=0.0, at_most=1e6),
+        by=fields.text("by") if fields.has("by") else "others",
     )
     fields.finish()
     return measurement

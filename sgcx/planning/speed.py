@@ -21,9 +21,9 @@ _LAYER_S_ALONE = 0.05e-3
 _LAYER_S_NVLINK = 0.135e-3
 _LAYER_S_PCIE = 0.3e-3
 _UNCERTAINTY = 0.5
-_SLOWEST_TOGETHER = 0.25
-"""Published measurements with many streams lie as far below the model as this."""
-_PREFILL_SHARES_EXPERTS = (0.02, 0.2)
+_TOGETHER = (0.25, 1.75)
+"""Measurements with many streams lie as far below and above the model as this."""
+_PREFILL_SHARES_EXPERTS = (0.02, 0.1)
 _PREFILL_SHARES_DENSE = (0.1, 0.6)
 _PROMPT_TOKENS = 10_000
 _MEASURED_UNCERTAINTY = 0.15
@@ -93,7 +93,7 @@ def estimate_speed(
         prefill = roofline.prefill_tokens_per_s()
         alone = _around(roofline.decode_tokens_per_s(1), _UNCERTAINTY)
         full = roofline.decode_tokens_per_s(streams)
-        together = (full * _SLOWEST_TOGETHER, full * (1 + _UNCERTAINTY))
+        together = (full * _TOGETHER[0], full * _TOGETHER[1])
     else:
         prefill = _around(measured.prefill_tokens_per_s, _MEASURED_UNCERTAINTY)
         alone, together = (_from_measurement(measured, roofline, count) for count in (1, streams))
@@ -148,7 +148,7 @@ def _from_measurement(measured: MeasuredSpeed, roofline: _Roofline, streams: int
     rate, doublings = measured.nearest(streams)
     growth = roofline.decode_tokens_per_s(streams) / roofline.decode_tokens_per_s(rate.streams)
     expected, uncertainty = rate.tokens_per_s * growth, _MEASURED_UNCERTAINTY * (1 + doublings)
-    return expected * max(_SLOWEST_TOGETHER, 1 - uncertainty), expected * (1 + min(_UNCERTAINTY, uncertainty))
+    return expected * max(_TOGETHER[0], 1 - uncertainty), expected * min(_TOGETHER[1], 1 + uncertainty)
 
 
 def _around(value: float, uncertainty: float) -> tuple[float, float]:

@@ -47,6 +47,8 @@ class Storage:
 _BF16 = 2.0
 _FP8 = 1 + 4 / 128**2
 _W4A16 = 0.5 + 2 / 128
+_ROUNDING_BYTES = 9 * 2**20
+"""By which the allocations of a layer with latent attention are rounded up: least on many GPUs, as measured on 8."""
 _STORAGE: dict[Quantization, Storage] = {
     "bf16": Storage(_BF16, _BF16, _BF16),
     "fp8": Storage(_FP8, _FP8, _FP8),
@@ -108,7 +110,8 @@ def weights_per_gpu(architecture: Architecture, quantization: Quantization, para
     parts = components(architecture, quantization)
     tp_size, attention_tp_size = parallelism.tp_size, parallelism.attention_tp_size
     attention = (parts.attention_divided + parts.attention_rearranged) / attention_tp_size + parts.attention_copied
-    layers = attention + parts.router + (parts.routed_experts + parts.dense) / tp_size
+    rounding = architecture.layers * _ROUNDING_BYTES if isinstance(architecture.attention, MlaAttention) else 0
+    layers = attention + parts.router + (parts.routed_experts + parts.dense) / tp_size + rounding
     ends = (parts.embedding / attention_tp_size, parts.output / tp_size)
     image_encoder = parts.image_encoder / tp_size
     if parallelism.pp_size == 1:

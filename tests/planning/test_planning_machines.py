@@ -16,18 +16,18 @@ MODELS = ("kimi-k2.6", "deepseek-r1", "r1-distill-qwen-32b")
 EXPECTED = {
     # Variant, division, cache format and context length, or what is missing: of Kimi K2.6, DeepSeek-R1, and a distill.
     "1xGH200": (
-        "refused, 526 GiB missing",
+        "refused, 527 GiB missing",
         "refused, 265 GiB missing",
         "fp8 tp1 auto 131072",
     ),
     "1xH200": (
-        "refused, 481 GiB missing",
-        "refused, 220 GiB missing",
+        "refused, 482 GiB missing",
+        "refused, 221 GiB missing",
         "bf16 tp1 auto 131072",
     ),
     "1xRTX_4060_laptop": (
-        "refused, 613 GiB missing",
-        "refused, 360 GiB missing",
+        "refused, 614 GiB missing",
+        "refused, 361 GiB missing",
         "refused, 19 GiB missing",
     ),
     "1xRTX_4090": (
@@ -51,28 +51,33 @@ EXPECTED = {
         "refused",
     ),
     "2x48GB_and_display": (
-        "refused, 544 GiB missing",
-        "refused, 285 GiB missing",
+        "refused, 546 GiB missing",
+        "refused, 287 GiB missing",
         "fp8 tp2 auto 131072",
     ),
+    "2xH200": (
+        "refused, 355 GiB missing",
+        "refused, 88 GiB missing",
+        "bf16 tp1 auto 131072",
+    ),
     "2xRTX_3090_nvlink": (
-        "refused, 586 GiB missing",
-        "refused, 327 GiB missing",
+        "refused, 587 GiB missing",
+        "refused, 328 GiB missing",
         "w4a16 tp2 auto 67584",
     ),
     "2xRTX_4090": (
-        "refused, 586 GiB missing",
-        "refused, 327 GiB missing",
+        "refused, 587 GiB missing",
+        "refused, 328 GiB missing",
         "w4a16 tp2 fp8_e4m3 131072",
     ),
     "3xRTX_4090": (
-        "refused, 586 GiB missing",
-        "refused, 327 GiB missing",
+        "refused, 587 GiB missing",
+        "refused, 328 GiB missing",
         "fp8 tp1 pp3 fp8_e4m3 131072",
     ),
     "4xA100_40GB": (
-        "refused, 497 GiB missing",
-        "refused, 226 GiB missing",
+        "refused, 499 GiB missing",
+        "refused, 230 GiB missing",
         "bf16 tp4 auto 131072",
     ),
     "4xB200": (
@@ -86,27 +91,27 @@ EXPECTED = {
         "bf16 tp1 auto 131072",
     ),
     "4xH200": (
-        "refused, 96 GiB missing",
+        "refused, 98 GiB missing",
         "awq tp4 auto 163840",
         "bf16 tp1 auto 131072",
     ),
     "4xRTX_6000_Ada_and_768GB": (
-        "refused, 465 GiB missing",
-        "refused, 194 GiB missing",
+        "refused, 468 GiB missing",
+        "refused, 199 GiB missing",
         "bf16 tp4 auto 131072",
     ),
     "4xRTX_PRO_6000": (
-        "refused, 275 GiB missing",
-        "refused, 4 GiB missing",
+        "refused, 278 GiB missing",
+        "refused, 9 GiB missing",
         "bf16 tp2 auto 131072",
     ),
     "8xA100": (
-        "refused, 64 GiB missing",
+        "refused, 69 GiB missing",
         "awq tp8 auto 163840",
         "bf16 tp2 auto 131072",
     ),
     "8xA100_MIG": (
-        "refused, 338 GiB missing",
+        "refused, 340 GiB missing",
         "awq tp2 pp3 auto 163840",
         "bf16 tp2 auto 131072",
     ),
@@ -121,27 +126,27 @@ EXPECTED = {
         "bf16 tp1 auto 131072",
     ),
     "8xH100": (
-        "refused, 67 GiB missing",
+        "refused, 71 GiB missing",
         "awq tp8 auto 163840",
         "bf16 tp2 auto 131072",
     ),
     "8xH100_busy": (
-        "refused, 555 GiB missing",
-        "refused, 275 GiB missing",
+        "refused, 559 GiB missing",
+        "refused, 286 GiB missing",
         "bf16 tp2 auto 131072",
     ),
     "8xH100_infiniband": (
-        "refused, 67 GiB missing",
+        "refused, 71 GiB missing",
         "awq tp8 auto 163840",
         "bf16 tp2 auto 131072",
     ),
     "8xH100_one_lost": (
-        "refused, 339 GiB missing",
+        "refused, 341 GiB missing",
         "awq tp2 pp3 auto 163840",
         "bf16 tp2 auto 131072",
     ),
     "8xH20": (
-        "int4 tp8 auto 142336",
+        "int4 tp8 auto 134144",
         "awq tp8 auto 163840",
         "bf16 tp2 auto 131072",
     ),
@@ -155,18 +160,23 @@ EXPECTED = {
         "fp8 tp8 auto 163840",
         "bf16 tp1 auto 131072",
     ),
+    "8xH200_virtual": (
+        "int4 tp8 auto 262144",
+        "fp8 tp8 auto 163840",
+        "bf16 tp1 auto 131072",
+    ),
     "8xH200_weights_on_NFS": (
         "int4 tp8 auto 262144",
         "fp8 tp8 auto 163840",
         "bf16 tp1 auto 131072",
     ),
     "8xL40S": (
-        "refused, 343 GiB missing",
-        "refused, 69 GiB missing",
+        "refused, 348 GiB missing",
+        "refused, 79 GiB missing",
         "bf16 tp4 auto 131072",
     ),
     "8xRTX_PRO_6000": (
-        "int4 tp8 auto 142336",
+        "int4 tp8 auto 134144",
         "awq tp8 auto 163840",
         "bf16 tp2 auto 131072",
     ),
@@ -176,8 +186,8 @@ EXPECTED = {
         "fp8 tp1 auto 131072",
     ),
     "WSL_RTX_4090": (
-        "refused, 599 GiB missing",
-        "refused, 346 GiB missing",
+        "refused, 600 GiB missing",
+        "refused, 347 GiB missing",
         "refused, 5 GiB missing",
     ),
     "container_with_32GB": (
@@ -196,19 +206,14 @@ EXPECTED = {
         "refused, 27 GiB missing",
     ),
     "mixed_GPUs": (
-        "refused, 526 GiB missing",
-        "refused, 273 GiB missing",
+        "refused, 527 GiB missing",
+        "refused, 274 GiB missing",
         "fp8 tp1 auto 131072",
     ),
     "old_driver": (
         "refused",
         "refused",
         "refused",
-    ),
-    "2xH200": (
-        "refused, 354 GiB missing",
-        "refused, 87 GiB missing",
-        "bf16 tp1 auto 131072",
     ),
 }
 
