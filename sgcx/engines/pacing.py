@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-_UNPACED_STREAMS = 16
-_PAUSE_PER_PIECE = 3.0
+_UNPACED_STREAMS = 32
+"""At so many an H200 still set the pace: to wait cost throughput there, and won none."""
+_PAUSE_PER_PIECE = 2.7
 """A stream's pause in costs of a piece, as they are seen from here, per stream: a third of them is not seen."""
 _LIKELY_PIECE_S = 0.00005
 _LONGEST_PIECE_S = 0.0005
@@ -37,8 +38,9 @@ class ProcessPace:
 
     def pause_s(self, streams: int) -> float:
         """What a stream waits after each piece, in seconds, where there are so many `streams`."""
-        waiting = max(0, streams - _UNPACED_STREAMS)
-        return min(_LONGEST_PAUSE_S, waiting * self._piece_s * _PAUSE_PER_PIECE)
+        if streams <= _UNPACED_STREAMS:
+            return 0.0
+        return min(_LONGEST_PAUSE_S, streams * self._piece_s * _PAUSE_PER_PIECE)
 
     def tokens_at_a_time(self, streams: int) -> int:
         """What an answer can ask for: as many tokens as come within the pause that `streams` make anyway."""

@@ -16,11 +16,11 @@ def seen(*, streams, token_s, piece_s=0.00005, pieces=500):
 
 
 def test_few_streams_never_wait():
-    assert ProcessPace().pause_s(1) == ProcessPace().pause_s(16) == 0
+    assert ProcessPace().pause_s(1) == ProcessPace().pause_s(32) == 0
 
 
 def test_more_streams_wait_longer_but_never_long():
-    pauses = [ProcessPace().pause_s(streams) for streams in (16, 32, 128, 256, 100_000)]
+    pauses = [ProcessPace().pause_s(streams) for streams in (32, 48, 128, 256, 100_000)]
     assert pauses == sorted(pauses)
     assert pauses[1] > 0
     assert pauses[-1] <= 0.1
@@ -47,4 +47,4 @@ def test_a_slow_model_is_asked_for_one_token_at_a_time():
 
 def test_what_few_streams_saw_says_nothing_about_many():
     assert ProcessPace().tokens_at_a_time(256) == 1
-    assert seen(streams=20, token_s=0.001).tokens_at_a_time(256) == 1
+    assert seen(streams=40, token_s=0.001).tokens_at_a_time(256) == 1

@@ -135,7 +135,76 @@ def _prefix_row(rows: list[Row], turn: int) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-STAGES: dict[str, Callable[[list[Row]], str]] = {"truth": truth, "speed": speed, "prefix": prefix}
+def whole(rows: list[Row]) -> str:
+    """Every load of every whole model, beside what the plan said of one stream and of a full batch."""
+    header = ("start", "context", "streams", "TTFT p50 s", "tok/s each, p50", "tok/s together", "plan: alone", "full")
+    return table(header, (_load(row, load) for row in rows for load in _rows_of(row, "loads")))
+
+
+def _load(row: Row, load: Row) -> tuple[object, ...]:
+    speed = _section(_section(row, "plan"), "speed")
+    alone, full = (
+        "–".join(f"{float(str(end)):,.0f}" for end in _rows_of(speed, key))
+        for key in ("decode_tokens_per_s", "decode_tokens_per_s_full")
+    )
+    new = int(str(load["input_tokens"])) - int(str(load["cached_tokens"]))
+    return (
+        row["name"], f"{load['input_tokens']:,}", load["streams"] or f"1, {new:,} new",
+        f"{float(str(load['ttft_p50_ms'])) / 1000:.2f}", load["decode_p50_tokens_per_s"],
+        f"{float(str(load['tokens_per_s'])):,.0f}", alone, full,
+    )  # fmt: skip
+
+
+def starts(rows: list[Row]) -> str:
+    """Where the time of each start went: seconds after the command."""
+    stages = ("distributed", "loading_weights", "kv_cache", "cuda_graphs", "http", "ready")
+    return table(
+        ("start", *stages), ((row["name"], *(_section(row, "stages")[each] for each in stages)) for row in rows)
+    )
+
+
+def parallel(rows: list[Row]) -> str:
+    cells = {(row["tp_size"], row["streams"]): row for row in rows}
+    return table(
+        ("streams", "tok/s: tp 1", "tp 2", "ratio", "gap p50 ms: tp 1", "tp 2"),
+        (
+            _pair(streams, cells[1, streams], cells[2, streams])
+            for streams in sorted({int(str(key[1])) for key in cells})
+        ),
+    )
+
+
+def _pair(streams: int, one: Row, two: Row) -> tuple[object, ...]:
+    rates = [float(str(row["tokens_per_s"])) for row in (one, two)]
+    return (
+        streams,
+        *(f"{rate:,.0f}" for rate in rates),
+        f"{rates[1] / rates[0]:.2f}",
+        one["gap_p50_ms"],
+        two["gap_p50_ms"],
+    )
+
+
+def _section(row: Row, key: str) -> Row:
+    found = row[key]
+    assert isinstance(found, dict)
+    return found
+
+
+def _rows_of(row: Row, key: str) -> list[Row]:
+    found = row.get(key, [])
+    assert isinstance(found, list)
+    return found
+
+
+STAGES: dict[str, Callable[[list[Row]], str]] = {
+    "truth": truth,
+    "speed": speed,
+    "prefix": prefix,
+    "whole": whole,
+    "starts": starts,
+    "parallel": parallel,
+}
 
 if __name__ == "__main__":
     collected = [row for path in sys.argv[2:] for row in json.loads(Path(path).read_text())]
