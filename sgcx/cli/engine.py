@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sgcx.byte_sizes import gib
 from sgcx.cli.options import Json, Yes
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def list_all(json: Json = False) -> None:
             state.spec.name,
             state.status.value,
             "NVIDIA GPUs" if state.spec.accelerator == "cuda" else "the CPU",
-            render.gib(state.size_bytes) if state.size_bytes else "",
+            gib(state.size_bytes) if state.size_bytes else "",
             state.reason or "",
         )
         for state in states
@@ -72,7 +73,7 @@ def install(
     if json:
         render.print_json(_document(state))
     else:
-        render.note(f"{state.spec.name} is ready: {render.gib(state.size_bytes)} in {state.path}")
+        render.note(f"{state.spec.name} is ready: {gib(state.size_bytes)} in {state.path}")
 
 
 def verify(name: EngineName = None, json: Json = False) -> None:
@@ -123,13 +124,13 @@ def remove(name: Annotated[str, typer.Argument(help="The engine.")], yes: Yes = 
 
     paths = Paths.from_environment()
     state = removable_engine(name, paths)
-    if not confirm(f"Delete {state.path} ({render.gib(state.size_bytes)})?", yes=yes):
+    if not confirm(f"Delete {state.path} ({gib(state.size_bytes)})?", yes=yes):
         raise typer.Exit(1)
     freed_bytes = remove_engine(state.spec, paths)
     if json:
         render.print_json({"name": name, "freed_bytes": freed_bytes})
     else:
-        render.note(f"{name} is removed, {render.gib(freed_bytes)} are free again")
+        render.note(f"{name} is removed, {gib(freed_bytes)} are free again")
 
 
 def _document(state: EngineState) -> dict[str, object]:

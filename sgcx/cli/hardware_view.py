@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sgcx.cli.render import GIB, gib
+from sgcx.byte_sizes import GIB, gib
 from sgcx.planning.gpu_facts import GpuLink, GpuProcess, LinkKind, PcieLink
 from sgcx.planning.host_facts import FileSystem, Limit, NetworkAdapter
 from sgcx.planning.snapshot import GpuSnapshot, HardwareSnapshot

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sgcx.planning.memory import GIB, MemoryEstimate
+from sgcx.byte_sizes import GIB
+from sgcx.planning.memory import MemoryEstimate
 
 _SMALLEST_PART_BYTES = GIB // 20
 """Less would be shown as 0.0."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sgcx.byte_sizes import gib
 from sgcx.cli import render
 from sgcx.planning.plan import LaunchPlan, Refusal
 from sgcx.workflows.planning import PlannedVariant
@@ -23,7 +24,7 @@ def show_comparison(planned: tuple[PlannedVariant, ...]) -> None:
 def _row(planned: PlannedVariant) -> tuple[str, ...]:
     checkpoint, outcome = planned.checkpoint, planned.outcome
     if not isinstance(outcome, LaunchPlan):
-        missing = f"{render.gib(outcome.missing_bytes)} missing" if outcome.missing_bytes else "cannot run here"
+        missing = f"{gib(outcome.missing_bytes)} missing" if outcome.missing_bytes else "cannot run here"
         return checkpoint.variant, "-", missing, "-", "-", "-", checkpoint.title
     assert outcome.memory is not None, "a variant is for GPUs"
     speed = outcome.speed
@@ -31,7 +32,7 @@ def _row(planned: PlannedVariant) -> tuple[str, ...]:
     return (
         checkpoint.variant,
         str(outcome.parallelism.gpu_count),
-        render.gib(outcome.memory.weights_bytes),
+        gib(outcome.memory.weights_bytes),
         f"{outcome.max_total_num_tokens // 1000:,}k",
         f"{outcome.context_length:,}",
         decode,

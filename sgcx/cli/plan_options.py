@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sgcx.byte_sizes import GIB
+
 if TYPE_CHECKING:
     from sgcx.planning.plan import Preference, Wishes
-
-_GIB = 1 << 30
 
 Context = Annotated[int | None, typer.Option(help="Context length in tokens.")]
 Concurrency = Annotated[int | None, typer.Option(help="Sessions of full length at the same time.")]
@@ -84,4 +84,4 @@ def _host_cache(text: str | None) -> int | Literal["auto"] | None:
         return "auto" if text else None
     if not text.isdigit():
         raise UserError(f"--host-cache {text!r} is neither auto nor a number of GiB")
-    return int(text) * _GIB
+    return int(text) * GIB

@@ -6,6 +6,7 @@ import shlex
 
 from rich.markup import escape
 
+from sgcx.byte_sizes import gib
 from sgcx.cli import render
 from sgcx.cli.memory_bar import memory_bar, memory_legend
 from sgcx.planning.memory import MemoryEstimate
@@ -92,7 +93,7 @@ def _headline(plan: LaunchPlan) -> str:
 def _print_memory(memory: MemoryEstimate) -> None:
     console = render.stdout()
     width = min(console.width, _WIDEST_BAR)
-    console.print(f"\n[bold]Memory of each GPU[/bold], {render.gib(memory.free_bytes)} free")
+    console.print(f"\n[bold]Memory of each GPU[/bold], {gib(memory.free_bytes)} free")
     console.print(memory_bar(memory, width), markup=False)
     line = ""
     for entry in memory_legend(memory):

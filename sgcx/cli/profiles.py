@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sgcx.byte_sizes import gib
 from sgcx.cli.options import Json
 
 if TYPE_CHECKING:
@@ -116,8 +117,6 @@ def _row(profile: Profile, entry: ProfileEntry) -> tuple[str, ...]:
 
 
 def _weights(profile: Profile) -> str:
-    from sgcx.cli.render import gib
-
     return gib(profile.variants[0].weights_bytes) if profile.variants else "-"
 
 
@@ -134,8 +133,6 @@ def _facts(profile: Profile) -> list[tuple[str, str]]:
 
 
 def _variant_facts(variant: HubCheckpoint) -> list[tuple[str, str]]:
-    from sgcx.cli.render import gib
-
     capability = ".".join(map(str, variant.minimum_compute_capability))
     guessing = "its own prediction layers" if variant.has_prediction_layers else "none"
     return [

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
+from sgcx.byte_sizes import GIB, MIB
 from sgcx.environments.install_progress import InstallProgress
 from sgcx.server.launch_progress import StageChange
 from sgcx.weights.progress import TransferProgress
@@ -23,8 +24,6 @@ _TRANSFER_LABELS = {"download": "Downloading", "verify": "Verifying"}
 _DETAIL_FIELD = "{task.fields[detail]}"
 _WIDE = 100
 """Columns of the terminal: on narrower ones the percentage is shown and no bar."""
-_MIB = 1 << 20
-_GIB = 1 << 30
 
 
 class LaunchDisplay:
@@ -97,14 +96,14 @@ def _bars(console: Console) -> Progress:
 
 def _detail(progress: InstallProgress) -> str:
     if progress.bytes_total:
-        return f"{progress.detail}  {progress.bytes_done // _MIB}/{progress.bytes_total // _MIB} MiB"
+        return f"{progress.detail}  {progress.bytes_done // MIB}/{progress.bytes_total // MIB} MiB"
     return progress.detail
 
 
 def _transfer_detail(progress: TransferProgress) -> str:
-    parts = [f"{progress.done_bytes / _GIB:.1f}/{progress.total_bytes / _GIB:.1f} GiB"]
+    parts = [f"{progress.done_bytes / GIB:.1f}/{progress.total_bytes / GIB:.1f} GiB"]
     if progress.bytes_per_s is not None:
-        parts.append(f"{progress.bytes_per_s / _MIB:.0f} MiB/s")
+        parts.append(f"{progress.bytes_per_s / MIB:.0f} MiB/s")
     if progress.eta_s is not None:
         minutes, seconds = divmod(int(progress.eta_s), 60)
         parts.append(f"{minutes // 60}:{minutes % 60:02}:{seconds:02} left")

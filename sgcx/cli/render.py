@@ -12,8 +12,6 @@ from rich.table import Table
 
 from sgcx.errors import LaunchFailed, SgcxError
 
-GIB = 1 << 30
-
 
 def stdout() -> Console:
     return Console(soft_wrap=True, highlight=False)
@@ -73,7 +71,3 @@ def render_error(error: SgcxError, *, as_json: bool) -> None:
         console.print(f"log:   {escape(error.log_path)}")
     if error.hint:
         console.print(f"\n[bold]hint:[/bold] {escape(error.hint)}")
-
-
-def gib(count: int) -> str:
-    return f"{count / GIB:.1f} GiB"

@@ -13,7 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from sgcx.cli.render import GIB, folding
+from sgcx.byte_sizes import GIB
+from sgcx.cli.render import folding
 from sgcx.hardware.gpu_load import GpuLoad
 from sgcx.workflows.top import Load, ServerLoad, Watcher
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sgcx.byte_sizes import gib
 from sgcx.cli.completion import complete_profile
 from sgcx.cli.options import Json, Yes
 from sgcx.cli.plan_options import Concurrency, Context, Gpus, Hardware, HostCache, Prefer, Sglang, Variant, read_wishes
@@ -219,8 +220,6 @@ def _show(result: UpResult, *, as_json: bool) -> None:
 
 def _truth(difference: Difference | None) -> list[tuple[str, str]]:
     """What the plan promised, as SGLang has it now."""
-    from sgcx.cli.render import gib
-
     if difference is None:
         return []
     predicted, observed = difference.prediction, difference.observation

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sgcx.byte_sizes import gib
 from sgcx.cli.completion import complete_model
 from sgcx.cli.options import Json, Yes
 
@@ -62,7 +63,7 @@ def models(json: Json = False) -> None:
             each.model.repository,
             ", ".join(each.profiles),
             (each.model.revision or "")[:12],
-            render.gib(each.model.size_bytes),
+            gib(each.model.size_bytes),
             _state(each),
             time.strftime("%Y-%m-%d", time.localtime(each.model.last_used_at)),
         )
@@ -85,25 +86,25 @@ def remove(
     doomed = models_to_remove(model, Paths.from_environment())
     if not json:
         for each in doomed:
-            render.note(f"{each.model.repository}  {render.gib(each.model.size_bytes)}  {each.model.folder}")
+            render.note(f"{each.model.repository}  {gib(each.model.size_bytes)}  {each.model.folder}")
     if not confirm("Delete it?" if len(doomed) == 1 else "Delete them?", yes=yes):
         raise typer.Exit(1)
     freed_bytes = remove_models(doomed)
     if json:
         render.print_json({"removed": [each.model.repository for each in doomed], "freed_bytes": freed_bytes})
     else:
-        render.note(f"{render.gib(freed_bytes)} are free again")
+        render.note(f"{gib(freed_bytes)} are free again")
 
 
 def _show_pulled(pulled: list[Pulled]) -> None:
     from sgcx.cli import render
 
     for each in pulled:
-        fetched = f"{render.gib(each.fetched_bytes)} fetched" if each.fetched_bytes else "all of it was there"
+        fetched = f"{gib(each.fetched_bytes)} fetched" if each.fetched_bytes else "all of it was there"
         render.print_pairs(
             [
                 ("Model", f"{each.source.repository} at {each.commit[:12]}"),
-                ("Size", f"{render.gib(each.total_bytes)}, {fetched}"),
+                ("Size", f"{gib(each.total_bytes)}, {fetched}"),
                 ("Folder", str(each.folder)),
             ]
         )

@@ -7,11 +7,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from sgcx.byte_sizes import GIB
 from sgcx.errors import UserError
 
 Accelerator = Literal["cpu", "cuda"]
 
-_GIB = 1 << 30
 _LOCKS = Path(str(files("sgcx.engines"))) / "locks"
 
 
@@ -78,7 +78,7 @@ def list_specs() -> tuple[EngineSpec, ...]:
             sglang_version="0.5.10.post1",
             accelerator="cuda",
             lock=_LOCKS / "sglang-0.5.10.post1-cu129.txt",
-            minimum_free_bytes=15 * _GIB,
+            minimum_free_bytes=15 * GIB,
             newest_python=(3, 12),
         ),
         _cpu_spec("0.5.20"),
@@ -93,7 +93,7 @@ def _cpu_spec(sglang_version: str) -> EngineSpec:
         sglang_version=sglang_version,
         accelerator="cpu",
         lock=_LOCKS / f"{name}.txt",
-        minimum_free_bytes=4 * _GIB,
+        minimum_free_bytes=4 * GIB,
         newest_python=(3, 13),
     )
 

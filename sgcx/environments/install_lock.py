@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from sgcx.environments.engine_specs import EngineDirectory
 from sgcx.errors import UserError
+from sgcx.file_locks import is_locked
 
 
 @contextlib.contextmanager
@@ -46,17 +47,7 @@ def name_owner(descriptor: int, pid: int) -> None:
 
 def installer_at_work(engine: EngineDirectory) -> str | None:
     """Who holds the lock, in words, or None."""
-    try:
-        descriptor = os.open(engine.lock_file, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _owner(engine)
-    finally:
-        os.close(descriptor)
-    return None
+    return _owner(engine) if is_locked(engine.lock_file) else None
 
 
 def _owner(engine: EngineDirectory) -> str:

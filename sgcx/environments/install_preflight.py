@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from sgcx.byte_sizes import gib
 from sgcx.errors import UserError
 
 _OLDEST_PYTHON = (3, 11)
@@ -15,7 +16,6 @@ import importlib.util, json, sys
 print(json.dumps([list(sys.version_info[:2]), importlib.util.find_spec("ensurepip") is not None]))
 """
 _PROBE_TIMEOUT_S = 60
-_GIB = 1 << 30
 
 
 def check_free_space(path: Path, needed_bytes: int) -> None:
@@ -23,10 +23,9 @@ def check_free_space(path: Path, needed_bytes: int) -> None:
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
     free_bytes = shutil.disk_usage(existing).free
     if free_bytes < needed_bytes:
-        missing = (needed_bytes - free_bytes) / _GIB
         raise UserError(
-            f"The disk that holds {existing} is {missing:.1f} GiB short:"
-            f" the engine needs {needed_bytes / _GIB:.1f} GiB, {free_bytes / _GIB:.1f} GiB are free",
+            f"The disk that holds {existing} is {gib(needed_bytes - free_bytes)} short:"
+            f" the engine needs {gib(needed_bytes)}, {gib(free_bytes)} are free",
             hint="Make room, or set SGCX_HOME to a folder on a larger disk",
         )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
+from sgcx.byte_sizes import GIB
 from sgcx.planning.fields import Fields
 from sgcx.planning.measured_speed import MeasuredSpeed, SpeedKey, parse_speeds, speeds_to_json
-from sgcx.planning.memory import GIB, UNCALIBRATED, Calibration
+from sgcx.planning.memory import UNCALIBRATED, Calibration
 
 _PLAUSIBLE_WEIGHTS = (0.8, 1.25)
 """Beyond this the figures are of something else, say of another checkpoint."""

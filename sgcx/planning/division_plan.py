@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from sgcx.byte_sizes import gib
 from sgcx.planning.architecture import MlaAttention
 from sgcx.planning.layout import Layout
-from sgcx.planning.memory import gib
 from sgcx.planning.plan import Decision, Declined, Wishes
 from sgcx.planning.profile import HubCheckpoint
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from sgcx.byte_sizes import GIB, gib
 from sgcx.planning.backends import attention_backend, moe_runner_backend, page_size
 from sgcx.planning.calibration import Prediction
 from sgcx.planning.division_plan import declined_divisions, divides_experts, division_decisions
@@ -20,7 +21,7 @@ from sgcx.planning.host_cache import (
 )
 from sgcx.planning.layout import Demand, Layout, calibration_key
 from sgcx.planning.measured_speed import SpeedKey
-from sgcx.planning.memory import GIB, gib, kv_bytes_per_token
+from sgcx.planning.memory import kv_bytes_per_token
 from sgcx.planning.plan import Decision, LaunchPlan, Wishes, reading_decisions
 from sgcx.planning.profile import HubCheckpoint, Measurement, Profile
 from sgcx.planning.selection import ExcludedGpu

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sgcx.byte_sizes import gib
 from sgcx.planning.backends import PAGE_TOKENS, attention_backend
 from sgcx.planning.layout import Layout
-from sgcx.planning.memory import gib, kv_bytes_per_token
+from sgcx.planning.memory import kv_bytes_per_token
 from sgcx.planning.plan import Decision, Declined, Wishes
 from sgcx.planning.profile import HubCheckpoint
 from sgcx.planning.snapshot import HardwareSnapshot

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from sgcx.byte_sizes import GIB
 from sgcx.planning.architecture import MlaAttention
 from sgcx.planning.calibration import CalibrationKey, CalibrationTable
 from sgcx.planning.divisibility import allowed_tp_sizes, stage_splits
 from sgcx.planning.driver import SGLANG_VERSION
-from sgcx.planning.memory import GIB, Fit, Settings, fit, needed_bytes, overhead_bytes, weights_per_gpu
+from sgcx.planning.memory import Fit, Settings, fit, needed_bytes, overhead_bytes, weights_per_gpu
 from sgcx.planning.profile import HubCheckpoint, KvCacheDtype
 from sgcx.planning.snapshot import GpuSnapshot
 from sgcx.planning.speculation import speculation_for

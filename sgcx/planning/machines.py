@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sgcx.planning.memory import MIB
+from sgcx.byte_sizes import MIB
 from sgcx.planning.snapshot import GpuSnapshot
 
 _DRIVER_RESERVE = 640 * MIB

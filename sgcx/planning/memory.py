@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sgcx.byte_sizes import GIB, MIB
 from sgcx.planning.architecture import GqaAttention, MlaAttention
 from sgcx.planning.profile import HubCheckpoint, KvCacheDtype
 from sgcx.planning.weights import Parallelism, checkpoint_bytes
 from sgcx.planning.weights import weights_per_gpu as computed_weights_per_gpu
-
-MIB = 1 << 20
-GIB = 1 << 30
 
 RESERVE_BYTES = 1 * GIB
 """Left free on each GPU: estimates are estimates."""
@@ -32,10 +30,6 @@ _SMALLEST_STEP = 2048
 _FRACTION_STEP = 5
 _FRACTION_LIMIT = 940
 """In thousandths: above .94 the allocator's fragments alone can run a GPU out of memory."""
-
-
-def gib(size_bytes: int) -> str:
-    return f"{size_bytes / GIB:.1f} GiB"
 
 
 @dataclass(frozen=True, slots=True)

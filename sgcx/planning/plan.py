@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from sgcx.byte_sizes import gib
 from sgcx.planning.calibration import Prediction
 from sgcx.planning.measured_speed import SpeedKey
-from sgcx.planning.memory import MemoryEstimate, gib
+from sgcx.planning.memory import MemoryEstimate
 from sgcx.planning.profile import HubCheckpoint, Measurement, Profile
 from sgcx.planning.selection import ExcludedGpu
 from sgcx.planning.speed import SpeedEstimate
@@ -25,7 +26,6 @@ class Wishes:
     concurrency: int | None = None
     """Sessions that must fit at full length at the same time."""
     gpus: tuple[int, ...] | None = None
-    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     variant: str | None = None
     prefer: Preference | None = None
     """None balances: several sessions, and nothing that has to guess."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sgcx.byte_sizes import gib
 from sgcx.planning.calibration import CalibrationTable
 from sgcx.planning.cpu_plan import build_cpu_plan
 from sgcx.planning.driver import SGLANG_VERSION, Release, choose_release, find_release
 from sgcx.planning.gpu_plan import COMFORTABLE_CONTEXT_LENGTH, Chosen, build_gpu_plan
 from sgcx.planning.layout import Demand, Layout, Shortfall, choose_layout, smallest_need
 from sgcx.planning.machines import known_machines
-from sgcx.planning.memory import gib
 from sgcx.planning.plan import LaunchPlan, Refusal, Wishes
 from sgcx.planning.profile import HubCheckpoint, Profile, ScriptedCheckpoint
 from sgcx.planning.refusing import Reasoning, refuse
@@ -61,7 +61,7 @@ def _plan_for_gpus(
     hardware: HardwareSnapshot, profile: Profile, wishes: Wishes, demand: Demand, release: Release
 ) -> LaunchPlan | Reasoning:
     variants = wanted_variants(profile, wishes)
-    obstacle = _obstacle(hardware, wishes, release)
+    obstacle = _obstacle(hardware, release)
     if obstacle is not None:
         return obstacle if hardware.gpus else _without_gpus(obstacle, variants, demand)
     tried = (_attempt(hardware, checkpoint, wishes, demand) for checkpoint in variants)
@@ -74,10 +74,8 @@ def _plan_for_gpus(
     return _reasoning(attempts, variants[0], hardware, wishes)
 
 
-def _obstacle(hardware: HardwareSnapshot, wishes: Wishes, release: Release) -> Reasoning | None:
+def _obstacle(hardware: HardwareSnapshot, release: Release) -> Reasoning | None:
     """What stands in the way before memory does."""
-    if wishes.accelerator == "cpu":
-        return Reasoning(f"{release.version} serves it on NVIDIA GPUs only")
     if not hardware.gpus:
         return Reasoning(f"it has no NVIDIA GPU that can be used ({hardware.gpu_note or 'none was found'})")
     if not release.runs_on(hardware.driver_version):

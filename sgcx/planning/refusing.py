@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from sgcx.byte_sizes import gib
 from sgcx.planning.layout import Demand, Layout, Shortfall, choose_layout
-from sgcx.planning.memory import gib
 from sgcx.planning.plan import Refusal
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.planning.selection import usable_gpus

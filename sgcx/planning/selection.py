@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sgcx.planning.memory import GIB, gib
+from sgcx.byte_sizes import GIB, gib
 from sgcx.planning.profile import HubCheckpoint
 from sgcx.planning.snapshot import GpuSnapshot, HardwareSnapshot
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sgcx.planning.memory import GIB, DraftMemory
+from sgcx.byte_sizes import GIB
+from sgcx.planning.memory import DraftMemory
 from sgcx.planning.profile import HubCheckpoint
 from sgcx.planning.weights import Parallelism, prediction_weights_per_gpu
 

@@ -60,8 +60,6 @@ def demand_of(
 
 
 def _check_scripted(profile: Profile, wishes: Wishes) -> None:
-    if wishes.accelerator == "cuda":
-        raise UserError(f"{profile.name} runs on the CPU only", hint="Leave out the accelerator")
     if wishes.variant is not None:
         raise UserError(f"{profile.name} has no variants", hint="Leave out --variant")
 

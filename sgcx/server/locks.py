@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sgcx.errors import UserError
+from sgcx.file_locks import is_locked
 from sgcx.server.process_identity import ProcessIdentity
 
 _SUPERVISOR_LOCK = "supervisor.lock"
@@ -32,21 +33,7 @@ def open_server_lock(server_dir: Path) -> int | None:
 
 
 def is_server_locked(server_dir: Path) -> bool:
-    return _is_locked(server_dir / "lock")
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    return is_locked(server_dir / "lock")
 
 
 @contextlib.contextmanager
@@ -78,7 +65,7 @@ def hold_supervisor_lock(server_dir: Path) -> Iterator[None]:
 def supervisor_of(server_dir: Path) -> ProcessIdentity | None:
     """Who restarts the server when it ends by itself."""
     path = server_dir / _SUPERVISOR_LOCK
-    return ProcessIdentity.parse(_read(path)) if _is_locked(path) else None
+    return ProcessIdentity.parse(_read(path)) if is_locked(path) else None
 
 
 def end_supervisor(server_dir: Path, *, deadline_s: float = _SUPERVISOR_DEADLINE_S) -> None:

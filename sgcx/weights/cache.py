@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import re
 import shutil
@@ -16,13 +14,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sgcx.errors import UserError
+from sgcx.file_locks import is_locked
 from sgcx.weights.listing import Listing, RepositoryFile
+from sgcx.weights.safetensors import read_header, shard_paths
 
 _PREFIX = "models--"
 _ABANDONED = re.compile(r"(?P<hash>[0-9a-f]+)\.[0-9a-f]{8}\.incomplete")
 """A download in pieces under a name of its own, which nobody can continue. `<hash>.incomplete` can be continued."""
-_HEADER_LENGTH_BYTES = 8
-_LARGEST_HEADER_BYTES = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,43 +127,23 @@ def is_complete(snapshot: Path) -> bool:
     """Without asking the hub: every shard that the index names is there, as long as its own header says."""
     if not (snapshot / "config.json").is_file():
         return False
-    index = snapshot / "model.safetensors.index.json"
-    names = _index_names(index) if index.is_file() else {path.name for path in snapshot.glob("*.safetensors")}
-    return bool(names) and all(_is_whole(snapshot / name) for name in names)
-
-
-def _index_names(index: Path) -> set[str]:
     try:
-        weight_map = json.loads(index.read_bytes())["weight_map"]
-        return {str(name) for name in weight_map.values()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return set()
+        shards = shard_paths(snapshot)
+        return bool(shards) and all(map(_is_whole, shards))
+    except UserError:
+        return False
 
 
 def _is_whole(shard: Path) -> bool:
-    """A safetensors file begins with the length of a JSON header, which has the end of every tensor."""
-    try:
-        with shard.open("rb") as stream:
-            length = int.from_bytes(stream.read(_HEADER_LENGTH_BYTES), "little")
-            header = json.loads(stream.read(min(length, _LARGEST_HEADER_BYTES)))
-            ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
-            return os.fstat(stream.fileno()).st_size == _HEADER_LENGTH_BYTES + length + max(ends, default=0)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
-        return False
+    return _size(shard) == read_header(shard).file_bytes
 
 
 def _is_locked(lock: Path) -> bool:
+    """Another user's lock tells nothing."""
     try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
+        return is_locked(lock)
+    except PermissionError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sgcx.atomic_write import write_atomically
 from sgcx.bench.report import Report
+from sgcx.byte_sizes import GIB
 from sgcx.errors import UserError
 from sgcx.paths import Paths
 from sgcx.planning.calibration import CalibrationTable, Difference, Observation, compare, parse_calibrations
@@ -19,7 +20,6 @@ from sgcx.server.launch_progress import LaunchFacts
 
 PREDICTION_NAME = "prediction.json"
 """In a server's own directory: what was predicted, what SGLang reported, and what a bench of it is kept under."""
-_GIB = 1 << 30
 
 
 def load_calibrations(paths: Paths) -> CalibrationTable:
@@ -31,7 +31,7 @@ def load_calibrations(paths: Paths) -> CalibrationTable:
 
 
 def observe(facts: LaunchFacts) -> Observation:
-    weights = None if facts.weights_gib is None else int(facts.weights_gib * _GIB)
+    weights = None if facts.weights_gib is None else int(facts.weights_gib * GIB)
     return Observation(weights_bytes=weights, max_total_num_tokens=facts.max_total_num_tokens)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sgcx.errors import UserError
+from sgcx.paths import weights_directory
 from sgcx.planning.checkpoint_config import (
     CheckpointConfig,
     has_prediction_layers,
@@ -15,9 +16,8 @@ from sgcx.planning.checkpoint_config import (
     parse_checkpoint_config,
 )
 from sgcx.planning.profile import HubCheckpoint, Profile
-
-_HEADER_LENGTH_BYTES = 8
-_LARGEST_HEADER_BYTES = 100_000_000
+from sgcx.weights.cache import HubCache
+from sgcx.weights.safetensors import read_header, shard_paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,10 @@ class CheckpointAtHand:
 def find_checkpoint(repository: str, revision: str | None) -> Path | None:
     """The folder with its `config.json`; None when this machine does not have it."""
     if repository.startswith("/"):
-        folder = Path(repository)
+        folder: Path | None = Path(repository)
     else:
-        cached = _hub_cache() / f"models--{repository.replace('/', '--')}"
-        commit = revision or _read_text(cached / "refs" / "main")
-        folder = cached / "snapshots" / (commit or "none")
-    return folder if (folder / "config.json").is_file() else None
+        folder = HubCache(weights_directory(os.environ)).snapshot(repository, revision)
+    return folder if folder is not None and (folder / "config.json").is_file() else None
 
 
 def read_checkpoint(folder: Path) -> CheckpointAtHand:
@@ -75,40 +73,13 @@ def _at_hand(variant: HubCheckpoint) -> HubCheckpoint:
 
 
 def _tensor_bytes(folder: Path) -> dict[str, int] | None:
-    index = folder / "model.safetensors.index.json"
-    names = _shard_names(index) if index.is_file() else sorted(path.name for path in folder.glob("*.safetensors"))
-    shards = [folder / name for name in names]
+    shards = shard_paths(folder)
     if not shards or not all(shard.is_file() for shard in shards):
         return None
     sizes: dict[str, int] = {}
     for shard in shards:
-        sizes.update(_header_sizes(shard))
+        sizes.update(read_header(shard).tensor_bytes)
     return sizes
-
-
-def _shard_names(index: Path) -> list[str]:
-    document = _read_json(index)
-    weight_map = document.get("weight_map") if isinstance(document, dict) else None
-    if not isinstance(weight_map, dict):
-        raise UserError(f"{index} names no tensors")
-    return sorted({str(name) for name in weight_map.values()})
-
-
-def _header_sizes(shard: Path) -> dict[str, int]:
-    """A safetensors file begins with the length of a JSON header, which has the place of every tensor."""
-    try:
-        with shard.open("rb") as stream:
-            length = int.from_bytes(stream.read(_HEADER_LENGTH_BYTES), "little")
-            header = json.loads(stream.read(min(length, _LARGEST_HEADER_BYTES)))
-        places = {str(name): each["data_offsets"] for name, each in header.items() if name != "__metadata__"}
-        return {name: int(end) - int(begin) for name, (begin, end) in places.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{shard} is no safetensors file: {error}", hint="Download it again") from error
-
-
-def _hub_cache() -> Path:
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
 
 
 def _read_json(path: Path) -> object:
@@ -117,10 +88,3 @@ def _read_json(path: Path) -> object:
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     return decoded
-
-
-def _read_text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError:
-        return None

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sgcx.byte_sizes import gib
 from sgcx.errors import LaunchFailed, UserError
 from sgcx.paths import Paths, weights_directory
-from sgcx.planning.memory import gib
 from sgcx.planning.plan import LaunchPlan, Wishes
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.profiles import list_profiles, load_profile

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from sgcx.byte_sizes import MIB
 from sgcx.planning.gpu_facts import GpuClocks, GpuHealth, GpuLink, GpuPower, GpuProcess, PcieLink
-from sgcx.planning.memory import MIB
 from sgcx.planning.snapshot import HardwareSnapshot, Missing, parse_snapshot
 
 SOURCE = Path(__file__).parent / "fake_nvml.c"

@@ -9,11 +9,11 @@ import pytest
 from recorded_machines import recorded_machine
 
 from sgcx.bench.report import PrefixReuse, Report, Row
+from sgcx.byte_sizes import GIB
 from sgcx.errors import UserError
 from sgcx.paths import Paths
 from sgcx.planning.calibration import CalibrationTable, Observation, compare, parse_calibrations
 from sgcx.planning.measured_speed import DecodeRate, MeasuredSpeed
-from sgcx.planning.memory import GIB
 from sgcx.planning.plan import LaunchPlan, Wishes
 from sgcx.planning.planner import plan
 from sgcx.profiles import load_profile

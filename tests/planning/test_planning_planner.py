@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from recorded_machines import recorded_machine
 
+from sgcx.byte_sizes import GIB
 from sgcx.errors import UserError
 from sgcx.planning.driver import driver_is_too_old
-from sgcx.planning.memory import GIB
 from sgcx.planning.plan import Decision, LaunchPlan, Refusal, Wishes
 from sgcx.planning.planner import plan
 from sgcx.planning.profile import Profile
@@ -281,15 +281,6 @@ def test_a_rehearsal_caches_as_many_sessions_as_are_asked_for() -> None:
 
     assert result.max_total_num_tokens == 8 * 65_536
     assert decision(result, "max_running_requests").value == 8
-
-
-def test_a_rehearsal_on_a_gpu_is_no_wish_that_can_be_granted() -> None:
-    with pytest.raises(UserError, match="runs on the CPU only"):
-        plan(machine("8xH200"), profile("rehearsal"), Wishes(accelerator="cuda"))
-
-
-def test_a_gpu_model_on_the_cpu_is_refused() -> None:
-    assert "GPUs only" in refused("8xH200", "kimi-k2.6", Wishes(accelerator="cpu")).reason
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sgcx.byte_sizes import GIB
 from sgcx.planning.layout import Demand, Layout, choose_layout
-from sgcx.planning.memory import GIB, Calibration, Settings, fit, kv_bytes_per_token, needed_bytes
+from sgcx.planning.memory import Calibration, Settings, fit, kv_bytes_per_token, needed_bytes
 from sgcx.planning.plan import LaunchPlan, Refusal, Wishes
 from sgcx.planning.planner import plan
 from sgcx.planning.profile import HubCheckpoint, KvCacheDtype, Profile

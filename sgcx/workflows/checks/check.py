@@ -9,7 +9,6 @@ from enum import StrEnum
 from sgcx.errors import SgcxError
 
 _CRASH_MEND = "Mend what the message names; if it names nothing of yours, please report this as a defect of sgcx"
-_GIB = 1 << 30
 
 
 class Status(StrEnum):
@@ -62,10 +61,6 @@ def guarded(group: str, title: str, run: Callable[[], Iterable[Check]]) -> tuple
     except Exception as error:
         found = f"the check {title!r} of {group!r} itself failed: {type(error).__name__}: {error}"
         return (Check(group, title, Status.FAIL, found, mend=_CRASH_MEND),)
-
-
-def gib(count: int) -> str:
-    return f"{count / _GIB:.1f} GiB"
 
 
 def listed(numbers: Iterable[int]) -> str:

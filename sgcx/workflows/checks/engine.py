@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sgcx.byte_sizes import gib
 from sgcx.engines.patches.patching import PatchStatus
 from sgcx.environments.environment import EngineState, EngineStatus
 from sgcx.workflows.checks.check import Check, Status
@@ -19,7 +20,7 @@ def check_engine(state: EngineState) -> Check:
     name = state.spec.name
     match state.status:
         case EngineStatus.READY:
-            return Check(ENGINE, name, Status.OK, f"ready, {state.size_bytes / (1 << 30):.1f} GiB in {state.path}")
+            return Check(ENGINE, name, Status.OK, f"ready, {gib(state.size_bytes)} in {state.path}")
         case EngineStatus.ABSENT:
             return Check(ENGINE, name, Status.SKIP, "not installed; `sgcx up` does that when it is needed")
         case EngineStatus.INCOMPLETE:

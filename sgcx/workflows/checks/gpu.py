@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sgcx.byte_sizes import gib
 from sgcx.planning.driver import DRIVER_FLOOR, driver_is_too_old
 from sgcx.planning.snapshot import GpuSnapshot, HardwareSnapshot
-from sgcx.workflows.checks.check import Check, Status, gib, listed
+from sgcx.workflows.checks.check import Check, Status, listed
 
 GPU = "GPU"
 _BUSY_BYTES = 1 << 30

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from sgcx.byte_sizes import gib
 from sgcx.planning.snapshot import HardwareSnapshot
 from sgcx.server.child_config import CONFIG_NAME, load_child_config
 from sgcx.server.records import ServerRecord
-from sgcx.workflows.checks.check import Check, Status, gib, listed
+from sgcx.workflows.checks.check import Check, Status, listed
 from sgcx.workflows.checks.servers import SERVERS
 
 _CACHE_VARIABLE = "SGLANG_VLM_CACHE_SIZE_MB"

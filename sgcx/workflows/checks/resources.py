@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from sgcx.byte_sizes import GIB, gib
 from sgcx.environments.environment import EngineState, EngineStatus
 from sgcx.planning.host_facts import FileSystem, Limit
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.planning.snapshot import HardwareSnapshot
 from sgcx.server.ports import PortOwner
-from sgcx.workflows.checks.check import Check, Status, gib
+from sgcx.workflows.checks.check import Check, Status
 
 RESOURCES = "Resources"
-_GIB = 1 << 30
-_LEAST_FREE_BYTES = 1 * _GIB
-_REHEARSAL_MEMORY_BYTES = 3 * _GIB
-_SHARED_MEMORY_BYTES = 16 * _GIB
-_HOPELESS_SHARED_MEMORY_BYTES = 1 * _GIB
+_LEAST_FREE_BYTES = 1 * GIB
+_REHEARSAL_MEMORY_BYTES = 3 * GIB
+_SHARED_MEMORY_BYTES = 16 * GIB
+_HOPELESS_SHARED_MEMORY_BYTES = 1 * GIB
 _OPEN_FILES = 65_535
 _NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "9p", "virtiofs", "fuse.sshfs", "fuse.s3fs"}
