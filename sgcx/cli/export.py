@@ -53,7 +53,7 @@ def export(
     from sgcx.paths import Paths
     from sgcx.workflows.export import export as make
     from sgcx.workflows.export_plan import ExportOptions
-    from sgcx.workflows.planning import make_plan
+    from sgcx.workflows.planning import make_plan, require_plan
 
     wishes = read_wishes(
         context=context,
@@ -66,7 +66,7 @@ def export(
         dist_init_addr=dist_init_addr,
     )
     paths = Paths.from_environment()
-    plan = _planned(make_plan(model, wishes, paths=paths, hardware_file=hardware).outcome)
+    plan = require_plan(make_plan(model, wishes, paths=paths, hardware_file=hardware).outcome)
     options = ExportOptions(
         name=name or model,
         port=port,
@@ -75,16 +75,6 @@ def export(
         **({} if image is None else {"image": image}),
     )
     _show(make(_format(format), plan, options, paths, directory=output), as_json=json)
-
-
-def _planned(outcome: object) -> LaunchPlan:
-    from sgcx.errors import UserError
-    from sgcx.planning.plan import LaunchPlan, Refusal
-
-    if isinstance(outcome, Refusal):
-        raise UserError(outcome.message, hint=outcome.hint)
-    assert isinstance(outcome, LaunchPlan)
-    return outcome
 
 
 def _pinned(plan: LaunchPlan, wishes: dict[str, object]) -> tuple[str, ...]:

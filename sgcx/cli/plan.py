@@ -75,19 +75,17 @@ def plan(
 
 def _show(outcome: LaunchPlan | Refusal, paths: Paths, as_json: bool) -> None:
     from sgcx.cli import plan_view, render
-    from sgcx.errors import UserError
     from sgcx.planning.plan import Refusal
-    from sgcx.workflows.planning import node_commands
+    from sgcx.workflows.planning import node_commands, require_plan
 
     if as_json:
         render.print_json(outcome.to_json())
         if isinstance(outcome, Refusal):
             raise typer.Exit(_EXIT_REFUSED)
-    elif isinstance(outcome, Refusal):
-        raise UserError(outcome.message, hint=outcome.hint)
     else:
-        plan_view.show_plan(outcome, quiet=False)
-        plan_view.show_node_commands(node_commands(outcome, paths))
+        plan = require_plan(outcome)
+        plan_view.show_plan(plan, quiet=False)
+        plan_view.show_node_commands(node_commands(plan, paths))
 
 
 def _show_comparison(planned: tuple[PlannedVariant, ...], as_json: bool) -> None:

@@ -66,13 +66,8 @@ def up(
     json: Json = False,
 ) -> None:
     """Plan, install what is missing, start the server and wait until it answers."""
-    from sgcx.errors import UserError
-    from sgcx.paths import Paths
     from sgcx.workflows.launch_command import UpOptions
 
-    if hardware is not None and not dry_run:
-        raise UserError("--hardware plans for another machine", hint="Add --dry-run")
-    paths = Paths.from_environment()
     wishes = read_wishes(
         context=context,
         concurrency=concurrency,
@@ -95,21 +90,38 @@ def up(
     )
     _warn_of_no_key(options)
     if dry_run:
-        _show_dry_run(profile, wishes, options, paths, hardware, as_json=json)
-        return
-    bring_up = partial(_bring_up, profile, wishes, options, paths, yes=yes, as_json=json)
-    if foreground:
-        _stay(bring_up, paths, restart=restart, as_json=json)
+        _show_dry_run(profile, wishes, options, hardware, as_json=json)
     else:
-        _show(bring_up(), as_json=json)
+        _require_this_machine(hardware)
+        _start(profile, wishes, options, stay=foreground, restart=restart, yes=yes, as_json=json)
 
 
-def _show_dry_run(
-    profile: str, wishes: Wishes, options: UpOptions, paths: Paths, hardware: Path | None, *, as_json: bool
+def _require_this_machine(hardware: Path | None) -> None:
+    from sgcx.errors import UserError
+
+    if hardware is not None:
+        raise UserError("--hardware plans for another machine", hint="Add --dry-run")
+
+
+def _start(
+    profile: str, wishes: Wishes, options: UpOptions, *, stay: bool, restart: bool, yes: bool, as_json: bool
 ) -> None:
+    from sgcx.paths import Paths
+
+    paths = Paths.from_environment()
+    bring_up = partial(_bring_up, profile, wishes, options, paths, yes=yes, as_json=as_json)
+    if stay:
+        _stay(bring_up, paths, restart=restart, as_json=as_json)
+    else:
+        _show(bring_up(), as_json=as_json)
+
+
+def _show_dry_run(profile: str, wishes: Wishes, options: UpOptions, hardware: Path | None, *, as_json: bool) -> None:
     from sgcx.cli import plan_view
+    from sgcx.paths import Paths
     from sgcx.workflows.launch_command import launch_command
 
+    paths = Paths.from_environment()
     plan = _plan(profile, wishes, paths, hardware, server=options.name)
     plan_view.show_dry_run(plan, launch_command(plan, options, paths), as_json=as_json)
 
@@ -146,14 +158,9 @@ def _tell_of_neighbours(plan: LaunchPlan, options: UpOptions, paths: Paths) -> N
 
 
 def _plan(profile: str, wishes: Wishes, paths: Paths, hardware: Path | None, *, server: str) -> LaunchPlan:
-    from sgcx.errors import UserError
-    from sgcx.planning.plan import LaunchPlan
-    from sgcx.workflows.planning import make_plan
+    from sgcx.workflows.planning import make_plan, require_plan
 
-    outcome = make_plan(profile, wishes, paths=paths, hardware_file=hardware, server=server).outcome
-    if not isinstance(outcome, LaunchPlan):
-        raise UserError(outcome.message, hint=outcome.hint)
-    return outcome
+    return require_plan(make_plan(profile, wishes, paths=paths, hardware_file=hardware, server=server).outcome)
 
 
 def _confirm(plan: LaunchPlan, *, yes: bool, as_json: bool) -> None:

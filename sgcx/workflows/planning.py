@@ -44,6 +44,13 @@ def make_plan(
     return Planned(hardware, _plan(hardware, profile, wishes, paths))
 
 
+def require_plan(outcome: LaunchPlan | Refusal) -> LaunchPlan:
+    """Raises UserError with what is missing, and what would fit."""
+    if isinstance(outcome, Refusal):
+        raise UserError(outcome.message, hint=outcome.hint)
+    return outcome
+
+
 def compare_variants(
     profile_name: str, wishes: Wishes, *, paths: Paths, hardware_file: Path | None = None
 ) -> tuple[PlannedVariant, ...]:
