@@ -21,11 +21,10 @@ from sgcx.server.supervisor import ChildHandle, spawn, stop
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Everything that a command may find or write: SGCX_HOME, HOME, CODEX_HOME and an empty PATH are in it."""
+    """Everything that a command may find or write: SGCX_HOME, HOME, CODEX_HOME and a PATH without programs are in it."""
     (tmp_path / "bin").mkdir()
-    (tmp_path / "lib").mkdir()
     # No library: where the linker finds this first, a GPU cannot be asked.
-    (tmp_path / "lib" / "libnvidia-ml.so.1").touch()
+    (tmp_path / "bin" / "libnvidia-ml.so.1").touch()
     return tmp_path
 
 
@@ -39,7 +38,7 @@ def sgcx(home: Path) -> Sgcx:
                 "SGCX_HOME": str(home / "sgcx"),
                 "CODEX_HOME": str(home / "codex"),
                 "PATH": str(home / "bin"),
-                "LD_LIBRARY_PATH": os.pathsep.join([str(home / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]),
+                "LD_LIBRARY_PATH": os.pathsep.join([str(home / "bin"), os.environ.get("LD_LIBRARY_PATH", "")]),
                 "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]),
                 "COLUMNS": "80",
                 "LC_ALL": "C.UTF-8",
