@@ -3,7 +3,8 @@
 Decoding one token reads the weights once, and pays a fixed price for each layer: exchanges between GPUs, and starting
 kernels. Published measurements of very different models on eight GPUs agree on that price, and Kimi K2.6 and
 DeepSeek-R1 on eight H200s lie on either side of it (docs/performance.md). Prefill of models with experts reaches a
-small share of the GPUs' arithmetic. A bench of the same model on this machine moves both, and narrows what they promise.
+small share of the GPUs' arithmetic. A bench of the same model on this machine moves both, and narrows what they
+promise.
 """
 
 from __future__ import annotations

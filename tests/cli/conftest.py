@@ -21,7 +21,7 @@ from sgcx.server.supervisor import ChildHandle, spawn, stop
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Everything that a command may find or write: SGCX_HOME, HOME, CODEX_HOME and a PATH without programs are in it."""
+    """Everything that a command may find or write: SGCX_HOME, HOME, CODEX_HOME, a PATH without programs."""
     (tmp_path / "bin").mkdir()
     # No library: where the linker finds this first, a GPU cannot be asked.
     (tmp_path / "bin" / "libnvidia-ml.so.1").touch()
