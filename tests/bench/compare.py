@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,6 @@ from sgcx.bench.wire import Protocol, Target, stream
 from sgcx.planning.driver import SGLANG_VERSION
 
 STREAMS = (1, 16, 64)
-ROUNDS = 5
 LARGE_BYTES = 800_000
 TURNS = 2_000
 _READY_S = 400
@@ -109,45 +108,45 @@ def exchanges(protocol: Protocol, size_bytes: int) -> list[dict]:
 # measuring
 
 
-def side_by_side(title: str, ways: list[Way], measure: Callable[[Way, int], float], rounds: int = ROUNDS) -> None:
+Figures = tuple[float, ...]
+
+
+def side_by_side(titles: Sequence[str], ways: list[Way], measure: Callable[[Way], Figures], rounds: int = 3) -> None:
     """`measure` of each way in turn, so that what else the machine does meets all of them."""
-    found: dict[str, list[float]] = {way.name: [] for way in ways}
-    for number in range(rounds):
+    found: dict[str, list[Figures]] = {way.name: [] for way in ways}
+    for _ in range(rounds):
         for way in ways:
-            found[way.name].append(measure(way, number))
-    unit = statistics.median(found[ways[0].name])
-    for way in ways:
-        low, middle, high = statistics.quantiles(found[way.name], n=4, method="inclusive")
-        row = (
-            f"{title:44}",
-            f"{way.name:14}",
-            f"{middle:9.2f}",
-            f"{low:9.2f} – {high:9.2f}",
-            f"{middle / unit:6.2f} x",
-        )
-        print(" | ".join(row), f" {middle - unit:+.2f}", flush=True)
+            found[way.name].append(measure(way))
+    for number, title in enumerate(titles):
+        figures = {name: [each[number] for each in measured] for name, measured in found.items()}
+        unit = statistics.median(figures[ways[0].name])
+        for name, values in figures.items():
+            low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+            cells = (
+                f"{title:44}",
+                f"{name:14}",
+                f"{middle:9.2f}",
+                f"{low:9.2f} – {high:9.2f}",
+                f"{middle / unit:6.2f} x",
+            )
+            print(" | ".join(cells), f" {middle - unit:+.2f}", flush=True)
 
 
-def first_token_ms(history_bytes: int, requests: int, prompt: str) -> Callable[[Way, int], float]:
-    def measure(way: Way, number: int) -> float:
-        load = way.load([prompt] * requests, 1, output_tokens=None, history_bytes=history_bytes)
-        return _sound(load).first_token_s(0.5) * 1000
-
-    return measure
-
-
-def tokens_per_s(streams: int, prompt: str, waves: int = 1) -> Callable[[Way, int], float]:
-    def measure(way: Way, number: int) -> float:
-        return _sound(way.load([prompt] * streams * waves, streams)).tokens_per_second
+def first_token_ms(history_bytes: int, requests: int, prompt: str) -> Callable[[Way], Figures]:
+    def measure(way: Way) -> Figures:
+        load = way.load([prompt] * requests, 1, output_tokens=4, history_bytes=history_bytes)
+        return (_sound(load).first_token_s(0.5) * 1000,)
 
     return measure
 
 
-def cpu_us_per_token(streams: int, prompt: str, waves: int = 1) -> Callable[[Way, int], float]:
-    def measure(way: Way, number: int) -> float:
+def streaming(streams: int, prompt: str, waves: int = 1) -> Callable[[Way], Figures]:
+    """Tokens per second of all streams, and microseconds of processor time per token."""
+
+    def measure(way: Way) -> Figures:
         before = way.cpu_s()
         load = _sound(way.load([prompt] * streams * waves, streams))
-        return (way.cpu_s() - before) / load.output_tokens * 1e6
+        return load.tokens_per_second, (way.cpu_s() - before) / load.output_tokens * 1e6
 
     return measure
 
@@ -169,28 +168,26 @@ def compare_endpoint(sglang: str, native: str | None) -> None:
         ]
         if native is not None:
             ways.append(Way("native", Target(native, "responses"), "rehearsal", _listener(native)))
-        count = "Write 300 words"
+        count = "Write 200 words"
         for way in ways:
             way.load([count] * 4, 4)
-        side_by_side("TTFT, small, ms", ways, first_token_ms(0, 15, "hello"))
-        for way in ways:
             _sound(way.load(["hello"], 1, history_bytes=LARGE_BYTES))
-        side_by_side("TTFT, 800 kB in the prefix cache, ms", ways, first_token_ms(LARGE_BYTES, 5, "hello"))
+        side_by_side(["TTFT, small, ms"], ways, first_token_ms(0, 15, "hello"))
+        side_by_side(["TTFT, 800 kB in the prefix cache, ms"], ways, first_token_ms(LARGE_BYTES, 5, "hello"))
         for streams in STREAMS:
-            waves = 4 if streams == 1 else 1
-            side_by_side(f"{streams} streams, tokens/s", ways, tokens_per_s(streams, count, waves))
-            side_by_side(f"{streams} streams, API process CPU us/token", ways, cpu_us_per_token(streams, count, waves))
+            titles = [f"{streams} streams, tokens/s", f"{streams} streams, API process CPU us/token"]
+            side_by_side(titles, ways, streaming(streams, count, waves=2 if streams == 1 else 1))
 
 
 def compare_gateway(litellm: Path | None) -> None:
     with ExitStack() as stack:
         ways = _gateways(stack, 3, litellm)
-        side_by_side("TTFT, small, ms", ways, first_token_ms(0, 30, "hello"))
-        side_by_side("TTFT, 800 kB, ms", ways, first_token_ms(LARGE_BYTES, 5, "hello"))
+        side_by_side(["TTFT, small, ms"], ways, first_token_ms(0, 30, "hello"), rounds=5)
+        side_by_side(["TTFT, 800 kB, ms"], ways, first_token_ms(LARGE_BYTES, 5, "hello"), rounds=5)
     with ExitStack() as stack:
         ways = _gateways(stack, 2000, litellm)
-        side_by_side("2000-token stream, ms", ways, lambda way, _: _stream_ms(way), rounds=3)
-        side_by_side("CPU us/token", ways[1:], cpu_us_per_token(1, "hello"), rounds=3)
+        side_by_side(["2000-token stream, ms"], ways, lambda way: (_stream_ms(way),))
+        side_by_side(["tokens/s", "CPU us/token"], ways[1:], streaming(1, "hello"))
 
 
 def _stream_ms(way: Way) -> float:
