@@ -52,13 +52,14 @@ def published_sglang(version: str, port: int) -> Iterator[subprocess.Popen[bytes
 
 def _await_answer(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _READY_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/health_generate", timeout=60, trust_env=False).is_success:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                if client.get("/health_generate").is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.5)
     raise SystemExit(f"SGLang did not start:\n{log.read_text(errors='replace')[-4000:]}")
 
 
