@@ -1,14 +1,20 @@
 #!/bin/bash
 # Unpack what payload.sh packed, patch that SGLang, and run the stages: prepare.sh PAYLOAD_DIR WORKDIR OUT STAGE…
+# `whole` runs the whole models, all of them or those that WHOLE names.
 set -euo pipefail
 payload=$1; work=$2; out=$3; shift 3
 here=$(cd "$(dirname "$0")" && pwd); repo=$(cd "$here/../.." && pwd)
 if [ ! -d "$work/sglang" ]; then
-  mkdir -p "$work"
-  cat "$payload"/part.* | xz -dc -T8 | tar -C "$work" -xf -
-  [ -d "$work/sglang" ] || mv "$work/s10" "$work/sglang"
-  mkdir "$work/extra"; xz -dc "$payload/extra.tar.xz" | tar -C "$work/extra" -xf -
+  mkdir -p "$work/extra"
+  xz -dc "$payload/extra.tar.xz" | tar -C "$work/extra" -xf -
+  cat "$payload"/part.* | PYTHONPATH="$work/extra" python3 -c 'import sys, zstandard
+zstandard.ZstdDecompressor(max_window_size=2**31).copy_stream(sys.stdin.buffer, sys.stdout.buffer)' | tar -C "$work" -xf -
 fi
-export PYTHONPATH="$repo:$work/extra:$work/sglang:$work/site" SGCX_HOME="$work/home" HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
+export PYTHONPATH="$repo:$here:$work/extra:$work/sglang:$work/site" SGCX_HOME="$work/home" HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
 python3 -m sgcx patch apply --target "$work/sglang" > "$out/patch.log" 2>&1 || { cat "$out/patch.log"; exit 1; }
-cd "$here" && python3 run.py "$out" "$@"
+cd "$here"
+# Compiling the INT4 kernels takes six minutes of one core, which other stages need not wait for.
+CUDA_VISIBLE_DEVICES= python3 compile_kernels.py > "$out/compile.log" 2>&1 &
+for stage in "$@"; do
+  if [ "$stage" = whole ]; then python3 whole.py "$out" ${WHOLE:-}; else python3 run.py "$out" "$stage"; fi
+done
