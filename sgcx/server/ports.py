@@ -32,20 +32,24 @@ class PortOwner:
 def check_port(host: str, port: int) -> PortOwner | None:
     """None when a server could bind there now."""
     family, kind, protocol, _, address = _resolve(host, port)
-    with socket.socket(family, kind, protocol) as probe:
-        # As uvicorn does: a port whose last connections are in TIME_WAIT is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with socket.socket(family, kind, protocol) as probe:
+            # As uvicorn does: a port whose last connections are in TIME_WAIT is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return port_owner(port)
-            raise UserError(
-                f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
-                hint="choose an address of this machine with `--host` and a port above 1023 with `--port`",
-            ) from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return port_owner(port)
+        raise _cannot_listen(host, port, error) from error
     return None
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> UserError:
+    return UserError(
+        f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
+        hint="choose an address of this machine with `--host` and a port above 1023 with `--port`",
+    )
 
 
 def client_url(host: str, port: int) -> str:
@@ -72,9 +76,12 @@ def require_free_port(host: str, port: int) -> None:
 def free_port(host: str) -> int:
     """A port that nobody listens on now; somebody else may take it before you do."""
     family, kind, protocol, _, address = _resolve(host, 0)
-    with socket.socket(family, kind, protocol) as probe:
-        probe.bind(address)
-        port = probe.getsockname()[1]
+    try:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.bind(address)
+            port = probe.getsockname()[1]
+    except OSError as error:
+        raise _cannot_listen(host, 0, error) from error
     assert isinstance(port, int)
     return port
 

@@ -19,6 +19,8 @@ from sgcx.server.locks import end_supervisor
 from sgcx.server.records import server_names
 from sgcx.server.supervisor import stop, survey
 
+_PATIENCE_S = 120
+"""Of a machine that does much else: nothing waits as long unless it is wrong."""
 _ENGINE = f"""#!{sys.executable}
 import json, os, signal, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -122,7 +124,7 @@ class Box:
     def sgcx(self, *arguments: str, change: str = "", mode: str = "serves") -> tuple[int, str]:
         """Exit code and what was said: stdout and stderr."""
         with self.start(*arguments, change=change, mode=mode) as process:
-            out, error = process.communicate(timeout=60)
+            out, error = process.communicate(timeout=_PATIENCE_S)
         return process.returncode, out + error
 
     def up(self, *arguments: str) -> dict[str, object]:
@@ -161,7 +163,7 @@ def box(tmp_path: Path) -> Iterator[Box]:
 @pytest.fixture
 def until() -> Callable[[Callable[[], bool]], None]:
     def wait(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + _PATIENCE_S
         while not condition():
             assert time.monotonic() < deadline, "the condition did not come true"
             time.sleep(0.02)

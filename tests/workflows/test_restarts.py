@@ -114,7 +114,7 @@ def test_in_the_foreground_it_is_restarted_and_sigterm_ends_everything(box, unti
     os.kill(record_of(box)["pid"], signal.SIGKILL)
     until(lambda: record_of(box)["restarts"] == 1 and record_of(box)["state"] == "RUNNING")
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 0
     assert box.pids() == ()
     assert record_of(box)["state"] == "STOPPED"

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from sgcx.errors import UserError
 from sgcx.server.ports import free_port
 
 Until = Callable[[Callable[[], bool]], None]
@@ -107,19 +108,27 @@ def test_sigterm_to_a_foreground_up_that_is_still_starting_stops_the_child(box, 
     process = box.start("up", "rehearsal", "--port", "0", "--foreground", mode="loads for ever")
     until(lambda: box.record.exists() and bool(box.pids()))
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 130
     assert box.pids() == ()
     assert [server["state"] for server in box.status()] == ["STOPPED"]
 
 
-def test_an_ipv6_address_is_served_and_asked(box) -> None:
+def test_an_ipv6_address_is_served_and_asked_and_refused_in_words_where_there_is_none(box) -> None:
     try:
         free_port("::1")
-    except OSError:
-        pytest.skip("this machine has no IPv6")
-    assert str(box.up("--host", "::1")["base_url"]).startswith("http://[::1]:")
-    assert [server["healthy"] for server in box.status()] == [True]
+    except UserError as refusal:
+        code, said = box.sgcx("up", "rehearsal", "--host", "::1", "--port", "0")
+        assert (code, refusal.message in said) == (2, True), said
+    else:
+        assert str(box.up("--host", "::1")["base_url"]).startswith("http://[::1]:")
+        assert [server["healthy"] for server in box.status()] == [True]
+
+
+def test_an_address_of_another_machine_is_refused_before_anything_starts(box) -> None:
+    code, said = box.sgcx("up", "rehearsal", "--host", "192.0.2.1", "--port", "0")
+    assert (code, "cannot listen on 192.0.2.1" in said, "Traceback" in said) == (2, True, False)
+    assert box.status() == []
 
 
 def test_whoever_has_taken_the_port_is_named_and_gets_no_key(box) -> None:
