@@ -54,6 +54,8 @@ class StageChange:
     stage: LaunchStage
     done: int | None = None
     total: int | None = None
+    bar: str | None = None
+    """What is counted, in SGLang's own words."""
 
     @property
     def label(self) -> str:
@@ -85,8 +87,11 @@ _MARKS = (
     (re.compile(r"The server is fired up and ready to roll!"), LaunchStage.READY),
 )
 _BARS = (
-    (re.compile(r"shards:.*?(\d+)/(\d+) \["), LaunchStage.LOADING_WEIGHTS),
-    (re.compile(r"(?:Capturing batches|DeepGEMM warmup).*?(\d+)/(\d+) \["), LaunchStage.CUDA_GRAPHS),
+    (re.compile(r"(shards):.*?(\d+)/(\d+) \["), LaunchStage.LOADING_WEIGHTS),
+    (
+        re.compile(r"(Capturing batches|(?:Compiling|Capturing) num tokens|DeepGEMM warmup).*?(\d+)/(\d+) \["),
+        LaunchStage.CUDA_GRAPHS,
+    ),
 )
 _WEIGHTS = re.compile(r"Load weight end.*\bmem usage=([\d.]+) GB")
 _KV_TOKENS = re.compile(r"KV Cache is allocated.*?#tokens: (\d+)")
@@ -97,6 +102,7 @@ class LaunchProgress:
     def __init__(self) -> None:
         self._now = StageChange(LaunchStage.STARTING)
         self._facts = LaunchFacts()
+        self._bars: set[tuple[str | None, int | None]] = set()
 
     @property
     def stage(self) -> LaunchStage:
@@ -112,6 +118,7 @@ class LaunchProgress:
         seen = _counted(line) or _marked(line)
         if seen is None or not self._is_forward(seen):
             return None
+        self._bars.add((seen.bar, seen.total))
         self._now = seen
         return seen
 
@@ -120,11 +127,14 @@ class LaunchProgress:
             return seen.stage.position > self._now.stage.position
         if seen.done is None or seen == self._now:
             return False
-        # Another total is another bar, say a draft model's; within one bar a slower rank does not turn it back.
-        return seen.total != self._now.total or self._now.done is None or seen.done > self._now.done
+        if (seen.bar, seen.total) != (self._now.bar, self._now.total):
+            return (seen.bar, seen.total) not in self._bars
+        # A slower rank does not turn it back.
+        return self._now.done is None or seen.done > self._now.done
 
     def _learn(self, line: str) -> None:
-        if match := _WEIGHTS.search(line):
+        """The first weights are the model's: a draft comes after it."""
+        if self._facts.weights_gib is None and (match := _WEIGHTS.search(line)):
             self._facts = replace(self._facts, weights_gib=float(match[1]))
         if match := _KV_TOKENS.search(line):
             self._facts = replace(self._facts, kv_tokens=int(match[1]))
@@ -136,7 +146,7 @@ class LaunchProgress:
 def _counted(line: str) -> StageChange | None:
     for pattern, stage in _BARS:
         if match := pattern.search(line):
-            return StageChange(stage, int(match[1]), int(match[2]))
+            return StageChange(stage, int(match[2]), int(match[3]), match[1])
     return None
 
 
