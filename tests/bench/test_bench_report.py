@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 from chat_upstream import running
+from recorded_machines import recorded_machine
 from starlette.applications import Starlette
 
 from sgcx.bench.chart import draw_chart
@@ -20,9 +21,16 @@ from sgcx.errors import LaunchFailed
 from sgcx.http.endpoint import Endpoint
 from sgcx.http.router import create_router
 from sgcx.paths import Paths
+from sgcx.planning.plan import Wishes
+from sgcx.planning.planner import plan as make_plan
+from sgcx.profiles import load_profile
 from sgcx.responses.deltas import Finished, TextDelta, Usage
 from sgcx.responses.prompt import Sampling, ServedModel
+from sgcx.server.child_config import ChildConfig
+from sgcx.server.launch_progress import LaunchFacts
+from sgcx.server.records import ServerRecord, ServerState, save_record
 from sgcx.workflows.bench import BenchOptions, bench
+from sgcx.workflows.calibration import learn, load_calibrations
 
 MODEL = ServedModel("m", 1000, False, False, Sampling(1.0, 0.95), Sampling(0.6, 0.95))
 LOAD = CodexLoad("m", prefix_tokens=200, turn_tokens=50, output_tokens=5, turns=3)
@@ -108,3 +116,44 @@ def test_a_server_is_measured_over_http(paths):
 def test_a_server_that_answers_nothing_is_an_error_with_its_words(paths):
     with running(endpoint(PlayedEngine([RuntimeError("x")]))) as port, pytest.raises(LaunchFailed, match="500"):
         bench(options(port), paths)
+
+
+def own_server(port, paths):
+    """One of this machine's, started from a plan for eight H200s."""
+    record = ServerRecord(
+        name="one",
+        profile="kimi-k2.6",
+        served_model_name="m",
+        state=ServerState.RUNNING,
+        pid=1,
+        pid_create_time=0.0,
+        host="127.0.0.1",
+        port=port,
+        base_url=f"http://127.0.0.1:{port}/v1",
+        engine="sglang-0.5.10.post1-cu129",
+        sglang_version="0.5.10.post1",
+        started_at=0.0,
+        log_path=str(paths.servers / "one" / "server.log"),
+        gpu_indices=tuple(range(8)),
+    )
+    save_record(paths.servers, record)
+    sampling = {f"{mode}_{name}": 1.0 for mode in ("thinking", "instant") for name in ("temperature", "top_p")}
+    config = ChildConfig((), "kimi_k2", "m", 1000, False, False, **sampling, api_key_path=None, catalog=())
+    (record.server_dir / "child.json").write_text(config.to_json())
+    plan = make_plan(recorded_machine("8xH200"), load_profile("kimi-k2.6", paths.user_profiles), Wishes())
+    learn(plan, LaunchFacts(), server_name="one", paths=paths)
+    return plan
+
+
+def test_a_bench_of_an_own_server_is_kept_and_corrects_the_next_plan(paths):
+    long = "lo" * 50_000  # in several reads, so that there is a time after the first token
+    engine = PlayedEngine([TextDelta("Hel"), TextDelta(long), Finished("stop", Usage(30, 10, 5, 0))])
+    with running(endpoint(engine)) as port:
+        plan = own_server(port, paths)
+        report = bench(BenchOptions(name="one", streams=(1, 2), prefix_tokens=50, turns=2), paths)
+    assert json.loads((paths.servers / "one" / "bench.json").read_text()) == json.loads(json.dumps(report.to_json()))
+    assert (report.profile, report.gpu_indices) == ("kimi-k2.6", tuple(range(8)))
+    learned = load_calibrations(paths).speeds[plan.speed_key]
+    assert [rate.streams for rate in learned.decode] == [1, 2]
+    assert learned.decode[0].tokens_per_s == report.rows[0].decode_p50_tokens_per_s
+    assert learned.prefill_tokens_per_s == pytest.approx(30 / report.reuse.first_token_new_s)
