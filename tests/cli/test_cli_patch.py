@@ -45,6 +45,11 @@ abort-status for SGLang 0.5.10.post1
   File      sglang/srt/managers/tokenizer_manager.py
   Where     TokenizerManager._wait_one_response
   Upstream  0.5.23 maps all of them
+id-copies for SGLang 0.5.10.post1
+  Purpose   copies the token ids of a stream once, at its end, not with every token
+  File      sglang/srt/managers/tokenizer_manager.py
+  Where     TokenizerManager._handle_batch_output
+  Upstream  0.5.23 copies them at the end
 drain-deadline for SGLang 0.5.10.post1
   Purpose   after SIGTERM refuses new requests, and aborts the running ones after SGLANG_DRAIN_DEADLINE (120 s)
   File      sglang/srt/managers/tokenizer_manager.py
@@ -160,6 +165,7 @@ out/abort-state.patch
 out/request-state.patch
 out/cancelled-wait.patch
 out/abort-status.patch
+out/id-copies.patch
 out/drain-deadline.patch
 out/stream-errors.patch
 out/first-chunk-status.patch

@@ -92,6 +92,11 @@ def test_an_abort_keeps_its_status(effects: Mapping[str, Effect]) -> None:
     assert effect.without == [400, "abort", "abort", 503, "abort"]
 
 
+def test_a_stream_gets_no_copies_of_its_token_ids(effects: Mapping[str, Effect]) -> None:
+    own, copied = [[7], True], [[7], False]
+    assert effects["id-copies"] == Effect([own, copied], [copied, copied])
+
+
 def test_no_request_is_accepted_after_sigterm(effects: Mapping[str, Effect]) -> None:
     assert effects["drain-deadline"] == Effect(503, "accepted")
 

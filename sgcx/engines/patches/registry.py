@@ -110,6 +110,16 @@ PATCHES: tuple[Patch, ...] = (
         patched_sha256="05b95fb6030fb42d9459c1fd22f537add4b95e5b333939657aae3925395a7f8a",
     ),
     Patch(
+        name="id-copies",
+        sglang_version="0.5.10.post1",
+        purpose="copies the token ids of a stream once, at its end, not with every token",
+        file="sglang/srt/managers/tokenizer_manager.py",
+        where="TokenizerManager._handle_batch_output",
+        upstream="0.5.23 copies them at the end",
+        pristine_sha256="5645ffcd9c61bd1d8c4c4062ebe41a6b48ae8e07891c56e6b2b7dcfb8d16d834",
+        patched_sha256="3130d237b88c3ade7b9b9aeba236c5ea5fe9b694f3a0ddf2183132dcc66ce250",
+    ),
+    Patch(
         name="drain-deadline",
         sglang_version="0.5.10.post1",
         purpose="after SIGTERM refuses new requests, and aborts the running ones after SGLANG_DRAIN_DEADLINE (120 s)",

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import fastapi
 from sglang.srt.entrypoints import http_server
-from sglang.srt.managers.io_struct import AbortReq, GenerateReqInput
+from sglang.srt.managers.io_struct import AbortReq, BatchStrOutput, GenerateReqInput
 from sglang.srt.managers.tokenizer_manager import ReqState, TokenizerManager
 from sglang.srt.observability.req_time_stats import APIServerReqTimeStats
 from sglang.srt.server_args import ServerArgs
@@ -53,6 +53,7 @@ class Manager(TokenizerManager):
         self.enable_metrics = False
         self.enable_priority_scheduling = False
         self.tokenizer = None
+        self.dump_requests_folder = self.crash_dump_folder = None
         self.disaggregation_mode = None
         self.request_logger = SimpleNamespace(
             log_received_request=lambda *_: None, log_finished_request=lambda *_, **__: None
@@ -135,6 +136,27 @@ async def _drain_refusal():
         return "accepted"
 
 
+async def _id_copies():
+    """Is the list in an output the request's own: of a stream, and of a request without one?"""
+    found = []
+    for stream in (True, False):
+        manager = Manager()
+        state = ReqState([], False, asyncio.Event(), _request("one", stream=stream), APIServerReqTimeStats())
+        manager.rid_to_state = {"one": state}
+        manager._handle_batch_output(_first_token("one"))
+        output = state.out_list[0]["output_ids"]
+        found.append([output, output is state.output_ids])
+    return found
+
+
+def _first_token(rid):
+    counted = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "retraction_counts")
+    values = dict.fromkeys(field.name for field in dataclasses.fields(BatchStrOutput))
+    values |= {name: [1] for name in counted}
+    values |= {"rids": [rid], "finished_reasons": [None], "output_strs": ["a"], "output_ids": [[7]]}
+    return BatchStrOutput(**values)
+
+
 async def _abort_state():
     manager = Manager()
     state = ReqState([], False, asyncio.Event(), _request("one"), APIServerReqTimeStats())
@@ -185,6 +207,7 @@ PROBES = {
     "cancelled-wait": lambda: asyncio.run(_cancelled_wait()),
     "abort-status": lambda: asyncio.run(_abort_status()),
     "abort-state": lambda: asyncio.run(_abort_state()),
+    "id-copies": lambda: asyncio.run(_id_copies()),
     "drain-deadline": lambda: asyncio.run(_drain_refusal()),
     "secrets-in-log": secrets_in_log,
     "secrets-in-server-info": secrets_in_server_info,
