@@ -21,7 +21,7 @@ import sys
 import tempfile
 import termios
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -46,13 +46,15 @@ class Picture:
     shown: str
     arguments: tuple[str, ...]
     needs_server: bool = False
+    under_load: bool = False
+    """Sessions work on the server meanwhile."""
 
 
 PICTURES = {
     "plan": Picture("sgcx plan kimi-k2.6", ("plan", "kimi-k2.6", "--hardware", str(MACHINE))),
     "compare": Picture("sgcx plan kimi-k2.6 --compare", ("plan", "kimi-k2.6", "--compare", "--hardware", str(MACHINE))),
     "up": Picture("sgcx up rehearsal", ("up", "rehearsal", "--port", "0", "--yes"), needs_server=True),
-    "top": Picture("sgcx top --once", ("top", "--once"), needs_server=True),
+    "top": Picture("sgcx top", ("top", "--once", "--interval", "5"), needs_server=True, under_load=True),
     "doctor": Picture("sgcx doctor --summary", ("doctor", "--summary")),
 }
 
@@ -105,10 +107,23 @@ def _outputs(names: list[str], home: Mapping[str, str]) -> Iterator[tuple[str, s
         if served and "up" not in names:
             _on_a_terminal(PICTURES["up"].arguments, home)
         for name in names:
-            yield name, _on_a_terminal(PICTURES[name].arguments, home)
+            with _sessions(home) if PICTURES[name].under_load else nullcontext():
+                yield name, _on_a_terminal(PICTURES[name].arguments, home)
     finally:
         if served:
             subprocess.run(_command("down"), env=dict(home), check=False)
+
+
+@contextmanager
+def _sessions(home: Mapping[str, str]) -> Iterator[None]:
+    """Four at once, for longer than a picture takes."""
+    options = ("--streams", "4", "--prefix", "2000", "--turns", "50")
+    bench = subprocess.Popen(_command("bench", *options), env=dict(home), stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        bench.terminate()
+        bench.wait()
 
 
 @contextmanager
