@@ -17,7 +17,7 @@ _UNPACED_STREAMS = 32
 _PAUSE_PER_PIECE = 2.7
 """A stream's pause in costs of a piece, as they are seen from here, per stream: a third of them is not seen."""
 _LEAST_PIECE_S = 0.000055
-"""Less is not believed: with pauses for this much the API process of an H200 took 46 µs for a token, without them 67."""
+"""Less is not believed: with pauses for this much an H200's API process took 46 µs per token, without them 67."""
 _LONGEST_PIECE_S = 0.0005
 """What takes longer than this was waiting, for a slow client or for the processor."""
 _LONGEST_PAUSE_S = 0.1
