@@ -32,6 +32,8 @@ class FuzzedEndpoint:
     engine: PlayingEngine = field(default_factory=PlayingEngine)
     known: dict = field(default_factory=dict)
     """What `@response` and its like stand for."""
+    made_by: dict = field(default_factory=dict)
+    """What the client sent for a response, by its id: it may be looked up later."""
     logged: list = field(default_factory=list)
 
     def __post_init__(self):
@@ -43,7 +45,7 @@ class FuzzedEndpoint:
 
     async def session(self, play, steps):
         """Sends `steps`, checks each answer, and that nothing is left of any of them."""
-        self.engine.play, self.known = play, {"@huge": "x" * 70_000}
+        self.engine.play, self.known, self.made_by = play, {"@huge": "x" * 70_000}, {}
         problems = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
         with _Errors(logging.getLogger("sgcx")) as errors:
@@ -108,8 +110,8 @@ class FuzzedEndpoint:
     def _check_object(self, answer, sent):
         match answer.get("object"):
             case "response" if "deleted" not in answer:
-                Response.model_validate(_without_echo(answer, sent))
-                self._learn(answer)
+                self._learn(answer, sent)
+                Response.model_validate(self._without_echo(answer))
             case "conversation":
                 self.known["@conversation"] = answer["id"]
             case "list" if answer["data"]:
@@ -121,16 +123,27 @@ class FuzzedEndpoint:
         if not events or events[0]["type"] != "response.created":
             return  # the rest of a stream that is followed from its middle
         check_grammar(events)
-        judge([_judged(event, sent) for event in events])
-        self._learn(events[-1]["response"])
+        self._learn(events[-1]["response"], sent)
+        judge([self._judged(event) for event in events])
 
-    def _learn(self, response):
+    def _learn(self, response, sent):
+        self.made_by.setdefault(response["id"], sent)
         if response.get("store") or response.get("id"):
             self.known["@response"] = response["id"]
         for item in response["output"]:
             self.known["@item"] = item["id"]
             if "call_id" in item:
                 self.known["@call"] = item["call_id"]
+
+    def _without_echo(self, response):
+        sent, replaced = self.made_by[response["id"]], {}
+        for name in _LENIENT:
+            if name in sent and not _accepts(name, response.get(name)):
+                replaced[name] = {"tools": [], "tool_choice": "auto", "text": None, "reasoning": None}.get(name)
+        return {**response, **replaced}
+
+    def _judged(self, event):
+        return {**event, "response": self._without_echo(event["response"])} if "response" in event else event
 
     # WebSocket
 
@@ -209,14 +222,6 @@ _LENIENT = ("tools", "tool_choice", "text", "reasoning", "service_tier")
 """Responses repeat these as the client wrote them, and what clients may write is not bounded by the SDK's types."""
 
 
-def _without_echo(response, sent):
-    replaced = {}
-    for name in _LENIENT:
-        if name in sent and not _accepts(name, response.get(name)):
-            replaced[name] = {"tools": [], "tool_choice": "auto", "text": None, "reasoning": None}.get(name)
-    return {**response, **replaced}
-
-
 def _accepts(name, value):
     try:
         _FIELDS[name].validate_python(value)
@@ -226,10 +231,6 @@ def _accepts(name, value):
 
 
 _FIELDS = {name: TypeAdapter(Response.model_fields[name].annotation) for name in _LENIENT}
-
-
-def _judged(event, sent):
-    return {**event, "response": _without_echo(event["response"], sent)} if "response" in event else event
 
 
 class _Exchange:
