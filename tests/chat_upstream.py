@@ -64,6 +64,7 @@ class PlayedUpstream:
     models: object = None
     sglang_version: str = "0.5.10.post1"
     grammar_backend: str | None = None
+    reasoning_parser: str | None = "kimi_k2"
     requests: list = field(default_factory=list)
     headers: list = field(default_factory=list)
     peers: list = field(default_factory=list)
@@ -76,7 +77,13 @@ class PlayedUpstream:
         return JSONResponse({"object": "list", "data": [entry] if self.models is None else self.models})
 
     async def server_info(self, _):
-        return JSONResponse({"version": self.sglang_version, "grammar_backend": self.grammar_backend})
+        return JSONResponse(
+            {
+                "version": self.sglang_version,
+                "grammar_backend": self.grammar_backend,
+                "reasoning_parser": self.reasoning_parser,
+            }
+        )
 
     async def complete(self, request):
         self.requests.append(await request.json())

@@ -22,12 +22,16 @@ logger = logging.getLogger(__name__)
 _FIRST_TRIED = Version("0.5.10")
 
 
-def takes_structural_tags(sglang_version: str, grammar_backend: str) -> bool:
-    """Does the chat endpoint of this SGLang bind the decoder to such a tag, as a response format?"""
+def takes_structural_tags(sglang_version: str, *, grammar_backend: str, reasoning_parser: str) -> bool:
+    """Does the chat endpoint of this SGLang bind the decoder to such a tag, as a response format, behind the reasoning?
+
+    Without a reasoning parser it knows of none, and would bind the model before it has thought.
+    """
     try:
-        return grammar_backend == "xgrammar" and Version(sglang_version) >= _FIRST_TRIED
+        tried = Version(sglang_version) >= _FIRST_TRIED
     except InvalidVersion:
         return False
+    return tried and grammar_backend == "xgrammar" and reasoning_parser != ""
 
 
 def enforceable_tag(constraint: Constraint, dialect: Dialect) -> str:

@@ -39,7 +39,7 @@ def serve_before(config: ChildConfig, start: Callable[[int], subprocess.Popen[by
         url=f"http://{_LOOPBACK}:{inner_port}/v1",
         model=config.served_model_name,
         verbatim_arguments=decodes_any_arguments(sglang_version),
-        grammar_dialect=DIALECTS[config.dialect] if takes_structural_tags(sglang_version, "xgrammar") else None,
+        grammar_dialect=DIALECTS[config.dialect] if _takes_structural_tags(config, sglang_version) else None,
     )
     engine = ChatEngine(upstream, api_key=key)
     endpoint = build_endpoint(config, lambda _: engine)
@@ -53,6 +53,13 @@ def serve_before(config: ChildConfig, start: Callable[[int], subprocess.Popen[by
         serve(app, host=host, port=port, on_ready=lambda: None)
     finally:
         _end(sglang)
+
+
+def _takes_structural_tags(config: ChildConfig, sglang_version: str) -> bool:
+    argv = config.sglang_argv
+    backend = _option(argv, "--grammar-backend") if "--grammar-backend" in argv else "xgrammar"
+    parser = _option(argv, "--reasoning-parser") if "--reasoning-parser" in argv else ""
+    return takes_structural_tags(sglang_version, grammar_backend=backend, reasoning_parser=parser)
 
 
 def _option(argv: Sequence[str], name: str) -> str:

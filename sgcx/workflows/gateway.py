@@ -115,7 +115,7 @@ def _app(
         model=found.model,
         verbatim_arguments=decodes_any_arguments(found.sglang_version),
         raw=RawText(dialect, options.reasoning_opened) if options.raw else None,
-        grammar_dialect=dialect if takes_structural_tags(found.sglang_version, found.grammar_backend) else None,
+        grammar_dialect=dialect if _takes_structural_tags(found) else None,
         tokenize_url=f"{found.url.removesuffix('/v1')}/tokenize" if found.owner == "vllm" else None,
     )
     engine = ChatEngine(upstream, api_key=upstream_key)
@@ -137,6 +137,12 @@ def _app(
         enforces_grammars=upstream.grammar_dialect is not None,
     )
     return build_app(endpoint, engine, api_key=api_key, host=options.host)
+
+
+def _takes_structural_tags(found: UpstreamModel) -> bool:
+    return takes_structural_tags(
+        found.sglang_version, grammar_backend=found.grammar_backend, reasoning_parser=found.reasoning_parser
+    )
 
 
 def _dialect(name: DialectName) -> Dialect:

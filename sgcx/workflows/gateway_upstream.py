@@ -20,7 +20,7 @@ _SGLANG = ("sglang", "sgcx")
 class UpstreamModel:
     """`owner` is who the upstream says it is (`sglang`, `vllm`, …), empty where it was not asked.
 
-    `sglang_version`, `grammar_backend`: empty for others, and where they are not said.
+    `sglang_version`, `grammar_backend`, `reasoning_parser`: empty for others, and where they are not said.
     """
 
     url: str
@@ -29,6 +29,7 @@ class UpstreamModel:
     owner: str
     sglang_version: str = ""
     grammar_backend: str = ""
+    reasoning_parser: str = ""
 
 
 def normalize_url(text: str, *, option: str, key_option: str) -> str:
@@ -72,6 +73,7 @@ def discover(url: str, api_key: str | None, *, model: str | None, context_length
         owner,
         sglang_version=str(sglang.get("version") or ""),
         grammar_backend=str(sglang.get("grammar_backend") or ""),
+        reasoning_parser=str(sglang.get("reasoning_parser") or ""),
     )
 
 

@@ -257,19 +257,20 @@ def test_past_arguments_reach_each_sglang_as_it_decodes_them(paths, version, sen
 
 
 @pytest.mark.parametrize(
-    ("version", "backend", "kind"),
+    ("version", "backend", "parser", "kind"),
     [
-        ("0.5.10.post1", "xgrammar", "structural_tag"),
-        ("0.5.23", "xgrammar", "structural_tag"),
-        ("0.5.9", "xgrammar", "json_schema"),
-        ("0.5.23", "outlines", "json_schema"),
-        ("unknown", None, "json_schema"),
+        ("0.5.10.post1", "xgrammar", "kimi_k2", "structural_tag"),
+        ("0.5.23", "xgrammar", "kimi_k2", "structural_tag"),
+        ("0.5.9", "xgrammar", "kimi_k2", "json_schema"),
+        ("0.5.23", "outlines", "kimi_k2", "json_schema"),
+        ("0.5.23", "xgrammar", None, "json_schema"),
+        ("unknown", None, None, "json_schema"),
     ],
 )
-def test_an_sglang_with_xgrammar_is_bound_to_the_whole_constraint(paths, version, backend, kind):
+def test_an_sglang_with_xgrammar_is_bound_to_the_whole_constraint(paths, version, backend, parser, kind):
     text = {"format": {"type": "json_schema", "name": "s", "schema": {"type": "object"}}}
     with (
-        played(HELLO, sglang_version=version, grammar_backend=backend) as upstream,
+        played(HELLO, sglang_version=version, grammar_backend=backend, reasoning_parser=parser) as upstream,
         gateway(upstream, paths, authentication=False) as (url, _),
     ):
         httpx.post(f"{url}/v1/responses", json={"model": "m", "input": "hi", "text": text}, trust_env=False)
