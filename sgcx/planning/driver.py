@@ -48,6 +48,12 @@ def find_release(version: str) -> Release:
     raise UserError(f"SGLang {version} is no release that sgcx can plan for", hint=f"Releases: {known}")
 
 
+def is_at_least(version: str, minimum: str) -> bool:
+    """Of two releases that are known."""
+    order = [release.version for release in RELEASES]
+    return order.index(version) >= order.index(minimum)
+
+
 def choose_release(driver_version: str | None, installable: tuple[str, ...]) -> Release:
     """The newest that can be installed and that the driver runs; the oldest of them when the driver runs none."""
     candidates = [release for release in RELEASES if release.version in installable]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from sgcx.planning.driver import RELEASES
+from sgcx.planning.driver import is_at_least
 
 _RENAMED: dict[str, tuple[tuple[str, str], ...]] = {
     # Setting: the release from which it has another name, and that name.
     "cuda_graph_max_bs": (("0.5.16", "cuda_graph_max_bs_decode"),),
 }
-_ORDER = tuple(release.version for release in RELEASES)
 
 
 def flag_name(setting: str, sglang_version: str) -> str:
     """`cuda_graph_max_bs` → `--cuda-graph-max-bs`, or what this release calls it."""
     name = setting
     for since, renamed in _RENAMED.get(setting, ()):
-        if _ORDER.index(sglang_version) >= _ORDER.index(since):
+        if is_at_least(sglang_version, since):
             name = renamed
     return f"--{name.replace('_', '-')}"

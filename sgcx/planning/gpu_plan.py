@@ -97,7 +97,7 @@ def _decisions(chosen: Chosen, wishes: Wishes, demand: Demand, host_cache: HostC
         *division_decisions(checkpoint, layout, wishes),
         *_memory_decisions(profile, checkpoint, layout),
         *_kernel_decisions(checkpoint, layout),
-        *speculation_decisions(checkpoint, layout),
+        *speculation_decisions(checkpoint, layout, demand),
         *host_cache_decisions(checkpoint, layout, host_cache),
         *_traffic_decisions(demand.max_running_requests),
         *_loading_decisions(checkpoint),

@@ -231,7 +231,7 @@ def _ladder(
 ) -> Iterator[Settings]:
     """From fast and roomy to slow and tight: no guessing ahead, smaller prefill steps, a smaller cache format."""
     least = least_settings(checkpoint, gpus[0], parallelism, demand)
-    speculation = speculation_for(checkpoint, parallelism) if demand.speculates else None
+    speculation = speculation_for(checkpoint, parallelism, demand.sglang_version) if demand.speculates else None
     chunks = [chunk for chunk in _CHUNK_SIZES if chunk <= _largest_chunk(gpus[0].total_bytes)]
     if speculation is not None:
         yield replace(least, kv_cache_dtype="auto", chunked_prefill_size=chunks[0], draft=speculation.memory)

@@ -32,6 +32,8 @@ class Draft:
     revision: str | None
     weights_bytes: int
     layers: int
+    minimum_sglang: str | None = None
+    """The first release that can load it; None: every one."""
 
 
 @dataclass(frozen=True, slots=True)

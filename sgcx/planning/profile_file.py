@@ -7,6 +7,7 @@ from typing import cast
 
 from sgcx.errors import UserError
 from sgcx.planning.architecture import Architecture, parse_architecture
+from sgcx.planning.driver import RELEASES
 from sgcx.planning.fields import Fields
 from sgcx.planning.profile import (
     ComputeCapabilityGap,
@@ -203,9 +204,14 @@ def _draft(fields: Fields) -> Draft:
         revision=_revision(fields),
         weights_bytes=fields.whole_number("weights_bytes", at_least=1),
         layers=fields.whole_number("layers", at_least=1),
+        minimum_sglang=_release(fields, "minimum_sglang"),
     )
     fields.finish()
     return draft
+
+
+def _release(fields: Fields, key: str) -> str | None:
+    return fields.choice(key, tuple(release.version for release in RELEASES)) if fields.has(key) else None
 
 
 def _measurements(fields: Fields, variants: tuple[HubCheckpoint, ...]) -> tuple[Measurement, ...]:

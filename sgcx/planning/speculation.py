@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sgcx.byte_sizes import GIB
+from sgcx.planning.driver import is_at_least
 from sgcx.planning.memory import DraftMemory
-from sgcx.planning.profile import HubCheckpoint
+from sgcx.planning.profile import Draft, HubCheckpoint
 from sgcx.planning.weights import Parallelism, prediction_weights_per_gpu
 
 _GRAPH_BYTES = GIB
@@ -14,6 +15,10 @@ _GRAPH_BYTES = GIB
 STEPS = 3
 TOP_K = 1
 DRAFT_TOKENS = STEPS + 1
+
+
+def can_load(draft: Draft, sglang_version: str) -> bool:
+    return draft.minimum_sglang is None or is_at_least(sglang_version, draft.minimum_sglang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,7 @@ class Speculation:
     memory: DraftMemory
 
 
-def speculation_for(checkpoint: HubCheckpoint, parallelism: Parallelism) -> Speculation | None:
+def speculation_for(checkpoint: HubCheckpoint, parallelism: Parallelism, sglang_version: str) -> Speculation | None:
     """None where nobody can guess, and with pipeline stages, which SGLang does not combine with it."""
     if parallelism.pp_size > 1 or parallelism.dp_size > 1:
         return None
@@ -35,7 +40,7 @@ def speculation_for(checkpoint: HubCheckpoint, parallelism: Parallelism) -> Spec
         memory = DraftMemory(weights, architecture.prediction_layers, _GRAPH_BYTES)
         return Speculation("EAGLE", None, None, memory)
     draft = checkpoint.draft
-    if draft is None:
+    if draft is None or not can_load(draft, sglang_version):
         return None
     memory = DraftMemory(draft.weights_bytes // parallelism.tp_size, draft.layers, _GRAPH_BYTES)
     return Speculation(draft.algorithm, draft.repository, draft.revision, memory)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from sgcx.planning.layout import Demand, Layout
 from sgcx.planning.plan import Decision, Declined
 from sgcx.planning.profile import HubCheckpoint
-from sgcx.planning.speculation import DRAFT_TOKENS, STEPS, TOP_K, speculation_for
+from sgcx.planning.speculation import DRAFT_TOKENS, STEPS, TOP_K, can_load, speculation_for
 
 _BY_VARIABLE = ("0.5.10.post1", "0.5.11")
 """Releases whose overlapping scheduler guesses ahead only when a variable asks for it."""
 
 
-def speculation_decisions(checkpoint: HubCheckpoint, layout: Layout) -> list[Decision]:
-    speculation = speculation_for(checkpoint, layout.settings.parallelism)
+def speculation_decisions(checkpoint: HubCheckpoint, layout: Layout, demand: Demand) -> list[Decision]:
+    speculation = speculation_for(checkpoint, layout.settings.parallelism, demand.sglang_version)
     if layout.settings.draft is None or speculation is None:
         return []
     who = "the model's own prediction layer" if speculation.repository is None else speculation.repository
@@ -41,7 +41,10 @@ def declined_speculation(checkpoint: HubCheckpoint, layout: Layout, demand: Dema
     if layout.settings.draft is not None:
         return []
     name = "speculative decoding"
-    if speculation_for(checkpoint, layout.settings.parallelism) is None:
+    draft = checkpoint.draft
+    if draft is not None and not checkpoint.has_prediction_layers and not can_load(draft, demand.sglang_version):
+        return [Declined(name, f"{draft.repository} needs SGLang {draft.minimum_sglang} or later")]
+    if speculation_for(checkpoint, layout.settings.parallelism, demand.sglang_version) is None:
         possible = checkpoint.has_prediction_layers or checkpoint.draft is not None
         because = "it does not work with this division" if possible else "no model that guesses ahead is known for it"
         return [Declined(name, because)]

@@ -88,6 +88,7 @@ def launch_command(plan: LaunchPlan, options: UpOptions, paths: Paths, *, node_r
 
 def launch_recipe(plan: LaunchPlan, options: UpOptions, paths: Paths) -> LaunchRecipe:
     command = launch_command(plan, options, paths)
+    sources = sources_of(plan.profile, with_draft=plan.value_of("speculative_draft_model_path") is not None)
     return LaunchRecipe(
         name=options.name,
         profile=plan.profile.name,
@@ -100,7 +101,7 @@ def launch_recipe(plan: LaunchPlan, options: UpOptions, paths: Paths) -> LaunchR
         environment=command.environment,
         without_patches=options.without_patches,
         deadline_s=options.deadline_s,
-        weights=tuple((source.repository, source.revision) for source in sources_of(plan.profile)),
+        weights=tuple((source.repository, source.revision) for source in sources),
         child=_child_config(plan, command, paths, options),
     )
 

@@ -15,10 +15,10 @@ class Source:
     revision: str | None
 
 
-def sources_of(profile: Profile) -> tuple[Source, ...]:
+def sources_of(profile: Profile, *, with_draft: bool = True) -> tuple[Source, ...]:
     """The variant in use and its draft; none for what is made or kept on this machine."""
     checkpoint = profile.checkpoint
     if not isinstance(checkpoint, HubCheckpoint) or checkpoint.is_local:
         return ()
-    draft = () if checkpoint.draft is None else (Source(checkpoint.draft.repository, checkpoint.draft.revision),)
-    return (Source(checkpoint.repository, checkpoint.revision), *draft)
+    weights, draft = Source(checkpoint.repository, checkpoint.revision), checkpoint.draft
+    return (weights, Source(draft.repository, draft.revision)) if with_draft and draft is not None else (weights,)

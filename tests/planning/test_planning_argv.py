@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from recorded_machines import recorded_machine
 
+from sgcx.paths import Paths
 from sgcx.planning.argv import build_argv, build_environment
 from sgcx.planning.plan import LaunchPlan, Wishes
 from sgcx.planning.planner import plan
 from sgcx.profiles import load_profile
+from sgcx.workflows.launch_command import UpOptions, launch_recipe
 
 
 def launch_plan(machine: str, profile: str) -> LaunchPlan:
@@ -80,3 +83,15 @@ def test_the_environment_of_a_rehearsal_keeps_it_offline_and_on_the_cpu() -> Non
     assert environment["HF_HUB_OFFLINE"] == environment["TRANSFORMERS_OFFLINE"] == "1"
     assert environment["OMP_NUM_THREADS"] == environment["TORCHDYNAMO_DISABLE"] == "1"
     assert "CUDA_VISIBLE_DEVICES" not in environment
+
+
+def test_a_draft_is_fetched_for_a_plan_that_guesses_only(tmp_path: Path) -> None:
+    paths = Paths(data=tmp_path, state=tmp_path, config=tmp_path)
+    draft = "lightseekorg/kimi-k2.6-eagle3.1-mla"
+    profile = load_profile("kimi-k2.6", tmp_path)
+    for prefer, is_fetched in (("latency", True), (None, False)):
+        made = plan(recorded_machine("8xB200"), profile, Wishes(prefer=prefer, sglang_version="0.5.16"))
+        assert isinstance(made, LaunchPlan)
+        made = replace(made, sglang_version="0.5.10.post1")  # of which there is an engine
+        fetched = [repository for repository, _ in launch_recipe(made, UpOptions(name="kimi"), paths).weights]
+        assert (draft in fetched) is is_fetched

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgcx.byte_sizes import GIB
+from sgcx.planning.driver import SGLANG_VERSION
 from sgcx.planning.layout import Demand, Layout, choose_layout
 from sgcx.planning.memory import Calibration, Settings, fit, kv_bytes_per_token, needed_bytes
 from sgcx.planning.plan import LaunchPlan, Refusal, Wishes
@@ -199,7 +200,7 @@ def test_the_parts_of_a_gpu_add_up_to_what_is_free_at_most(
     speculates: bool,
     calibration: Calibration,
 ) -> None:
-    speculation = speculation_for(checkpoint, parallelism) if speculates else None
+    speculation = speculation_for(checkpoint, parallelism, SGLANG_VERSION) if speculates else None
     draft = None if speculation is None else speculation.memory
     settings = Settings(parallelism, 8192, 16, kv_cache_dtype, draft, calibration)
     result = fit(checkpoint, settings, free_gib * GIB)

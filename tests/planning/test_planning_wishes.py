@@ -47,10 +47,18 @@ def test_latency_lets_r1_guess_ahead_with_its_own_layer() -> None:
 
 
 def test_latency_gives_kimi_the_draft_model_of_its_profile() -> None:
-    made = planned("8xH200", "kimi-k2.6", Wishes(prefer="latency"))
+    made = planned("8xB200", "kimi-k2.6", Wishes(prefer="latency", sglang_version="0.5.16"))
 
     assert made.value_of("speculative_algorithm") == "EAGLE3"
     assert made.value_of("speculative_draft_model_path") == "lightseekorg/kimi-k2.6-eagle3.1-mla"
+
+
+@pytest.mark.parametrize("version", ["0.5.10.post1", "0.5.11"])
+def test_a_draft_that_a_release_cannot_load_is_left_out(version: str) -> None:
+    made = planned("8xB200", "kimi-k2.6", Wishes(prefer="latency", sglang_version=version))
+
+    assert made.value_of("speculative_algorithm") is None
+    assert "needs SGLang 0.5.16" in (declined(made, "speculative decoding") or "")
 
 
 def test_a_model_without_a_draft_is_served_without_one() -> None:
@@ -61,7 +69,7 @@ def test_a_model_without_a_draft_is_served_without_one() -> None:
 
 
 def test_a_draft_that_would_cost_the_context_is_left_out() -> None:
-    made = planned("4xB200", "kimi-k2.6", Wishes(prefer="latency"))
+    made = planned("4xB200", "kimi-k2.6", Wishes(prefer="latency", sglang_version="0.5.23"))
 
     assert made.context_length == 262_144
     assert "does not fit" in (declined(made, "speculative decoding") or "")
