@@ -38,7 +38,6 @@ from sgcx.planning.driver import SGLANG_VERSION
 
 STREAMS = (1, 16, 64)
 LARGE_BYTES = 800_000
-TURNS = 2_000
 _READY_S = 400
 _LIVE = {"store": False, "reasoning": {}}
 """Nothing is kept, and reasoning is streamed, as chat streams it: it is what comes first."""
@@ -235,14 +234,14 @@ def _litellm(stack: ExitStack, home: Path, litellm: Path, upstream: str) -> Way:
     return Way("LiteLLM", Target(f"http://127.0.0.1:{port}", "responses"), "m", process)
 
 
-def watch_memory(sglang: str) -> None:
+def watch_memory(sglang: str, turns: int) -> None:
     """Sessions whose histories grow, over HTTP and WebSocket by turns: how large the API process is meanwhile."""
     from websockets.sync.client import connect
 
     with rehearsal(sglang) as (url, process):
         base = process.memory_info().rss
         with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
-            for session in range(TURNS // 40):
+            for session in range(turns // 40):
                 history = [{"role": "user", "content": f"session {session}"}]
                 connection = (
                     connect(url.replace("http", "ws", 1) + "/v1/responses", proxy=None) if session % 2 else None
@@ -335,6 +334,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("endpoint", "gateway", "memory"))
     parser.add_argument("--sglang", default=SGLANG_VERSION)
+    parser.add_argument("--turns", type=int, default=2000)
     parser.add_argument("--native")
     parser.add_argument("--litellm", type=Path)
     options = parser.parse_args()
@@ -344,7 +344,7 @@ def main() -> None:
         case "gateway":
             compare_gateway(options.litellm)
         case "memory":
-            watch_memory(options.sglang)
+            watch_memory(options.sglang, options.turns)
 
 
 if __name__ == "__main__":
