@@ -116,7 +116,8 @@ class EventStream:
             if not started:
                 started = True
                 await send({"type": "http.response.start", "status": 200, "headers": self._headers})
-            body = b"".join(map(sse.encode, batch))
+            # Most batches are the one event of a token.
+            body = sse.encode(batch[0]) if len(batch) == 1 else b"".join(map(sse.encode, batch))
             await send({"type": "http.response.body", "body": body, "more_body": True})
 
         pump = EventPump(self._batches, self._stream, write, heartbeat_s=self._heartbeat_s)

@@ -18,6 +18,7 @@ from sgcx.http.metrics import Metrics, ResponseWatch
 from sgcx.http.turn.generation import Generation, events
 from sgcx.responses import sse
 from sgcx.responses.deltas import Finished
+from sgcx.responses.generation.regeneration import generate_answer
 from sgcx.responses.request import parse_request
 from sgcx.responses.stream import ResponseStream
 
@@ -71,11 +72,12 @@ def encode():
 async def serve():
     reader = KimiK2().reader(prompt_tail=THINKING_OFF)
 
-    async def generate():
-        for piece in PIECES:
-            for delta in reader.feed(piece):
-                yield delta
-        yield Finished("stop")
+    class Engine:
+        async def generate(self, _request):
+            for piece in PIECES:
+                for delta in reader.feed(piece):
+                    yield delta
+            yield Finished("stop")
 
     async def send(message):
         pass
@@ -84,7 +86,7 @@ async def serve():
         await asyncio.Event().wait()
 
     response = new_stream()
-    batches = events(Generation(generate(), ResponseWatch(Metrics())), response, request_id="resp")
+    batches = events(Generation(generate_answer(Engine(), None), ResponseWatch(Metrics())), response, request_id="resp")
     await EventStream(batches, response, heartbeat_s=10, headers={})({}, receive, send)
 
 
