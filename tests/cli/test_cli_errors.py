@@ -41,7 +41,7 @@ def test_a_model_that_does_not_fit_names_what_is_missing_and_what_would_fit(sgcx
             exit_code=2,
             stdout="",
             stderr="""\
-error: kimi-k2.6 cannot be served on this machine: it has no NVIDIA GPU that can be used (no NVIDIA driver: libnvidia-ml.so.1 was not found): 616.7 GiB of GPU memory are missing
+error: kimi-k2.6 cannot be served on this machine: it has no NVIDIA GPU that can be used (no NVIDIA driver: libnvidia-ml.so.1 was not found): 617.3 GiB of GPU memory are missing
 
 hint: This machine can serve rehearsal; kimi-k2.6 fits on 4× B300 or 8× H200 or 8× B200
 """,  # noqa: E501
@@ -56,7 +56,7 @@ def test_a_recorded_machine_that_is_too_small_is_refused(sgcx: Sgcx) -> None:
             exit_code=2,
             stdout="",
             stderr="""\
-error: kimi-k2.6 cannot be served on this machine: for a context of 32,768 tokens it (int4) needs 621.1 GiB on one GPU (NVIDIA GeForce RTX 4090), 23.5 GiB are free: 597.6 GiB missing in all
+error: kimi-k2.6 cannot be served on this machine: for a context of 32,768 tokens it (int4) needs 621.7 GiB on one GPU (NVIDIA GeForce RTX 4090), 23.5 GiB are free: 598.2 GiB missing in all
 
 hint: This machine can serve r1-distill-qwen-14b, r1-0528-qwen3-8b, r1-distill-llama-8b, r1-distill-qwen-7b, rehearsal; kimi-k2.6 fits on 4× B300 or 8× H200 or 8× B200
 """,  # noqa: E501
