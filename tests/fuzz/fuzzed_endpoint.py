@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 import re
+import zlib
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
+import zstandard
 from fuzz_steps import HttpStep, encoded
 from openai.types.responses import Response
 from playing_engine import FAULTY, SECRET, PlayingEngine
@@ -354,7 +357,18 @@ def _headers(step):
 
 
 def _sent(step):
-    return step.body if isinstance(step.body, dict) else {}
+    body = _decoded(step.body) if isinstance(step.body, bytes) else step.body
+    return body if isinstance(body, dict) else {}
+
+
+def _decoded(packed):
+    """None where it is no JSON, however it is packed."""
+    for unpack in (gzip.decompress, zstandard.ZstdDecompressor().decompress, bytes):
+        try:
+            return json.loads(unpack(packed))
+        except (OSError, EOFError, zlib.error, zstandard.ZstdError, ValueError, RecursionError):
+            pass
+    return None
 
 
 def _map_strings(value, change):
