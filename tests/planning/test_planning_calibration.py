@@ -125,9 +125,9 @@ def row(streams: int, decode_p50_tokens_per_s: float, failures: int = 0) -> Row:
     return Row(streams, 3, failures, None, 1000, 0.5, 384, 30.0, 0.2, 0.4, 0.01, 0.02, decode_p50_tokens_per_s)
 
 
-def after_bench(report: Report, tmp_path: Path) -> CalibrationTable:
+def after_bench(report: Report, tmp_path: Path, model: str = "kimi-k2.6") -> CalibrationTable:
     paths = Paths(data=tmp_path, state=tmp_path / "state", config=tmp_path)
-    learn(planned(), LaunchFacts(), server_name="one", paths=paths)
+    learn(planned(model=model), LaunchFacts(), server_name="one", paths=paths)
     learn_speed(report, server_name="one", paths=paths)
     return load_calibrations(paths)
 
@@ -171,9 +171,11 @@ def test_a_bench_that_does_not_show_decoding_teaches_nothing(report: Report, tmp
 
 
 def test_a_bench_of_one_division_says_nothing_of_another(tmp_path: Path) -> None:
-    table = after_bench(bench_report(row(1, 100.0)), tmp_path)
-    for wishes in (Wishes(prefer="latency"), Wishes(dp_size=8), Wishes(gpus=tuple(range(7)))):
-        other = planned(table, wishes=wishes).speed
+    table = after_bench(bench_report(row(1, 100.0)), tmp_path, "deepseek-r1")
+    same = planned(table, "deepseek-r1").speed
+    assert same is not None and same.is_measured
+    for wishes in (Wishes(prefer="latency"), Wishes(dp_size=8)):
+        other = planned(table, "deepseek-r1", wishes).speed
         assert other is not None and not other.is_measured
 
 
