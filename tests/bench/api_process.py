@@ -149,6 +149,7 @@ def main() -> None:
     options.add_argument("--tokens", type=int, default=256, help="in each answer")
     options.add_argument("--rounds", type=int, default=3)
     arguments, sglang_argv = options.parse_known_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server ends with us, however we end
     with serving(arguments.step_ms, sglang_argv) as (base_url, server):
         for way in WAYS:
             _measure(base_url, server, way, 8, arguments)
