@@ -1,4 +1,4 @@
-"""A bench as an SVG picture: two line charts. Written by hand, since two lines need no drawing library."""
+"""A bench as an SVG picture: two line charts. Written by hand, since a few lines need no drawing library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sgcx.bench.report import Report
 
 _WIDTH, _HEIGHT = 760, 300
 _PANEL_WIDTH, _PANEL_HEIGHT, _TOP, _GAP, _LEFT = 290, 190, 60, 100, 55
-_COLORS = ("#1f6feb", "#d9480f")
+_COLORS = ("#1f6feb", "#d9480f", "#2b8a3e")
 _STYLE = "text{font:12px sans-serif;fill:#333}.title{font-size:15px;font-weight:bold}.axis{stroke:#999;fill:none}"
 
 
@@ -20,24 +20,40 @@ class Line:
     values: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A value of each line for every number of `streams`."""
+
+    title: str
+    streams: tuple[int, ...]
+    lines: tuple[Line, ...]
+
+
 def draw_chart(report: Report) -> str:
     """Streams to the right; on the left side tokens per second, on the right side times to the first token."""
     rows = [row for row in report.rows if row.output_tokens]
-    streams = [row.streams for row in rows]
-    throughput = [Line("all streams", tuple(row.output_tokens_per_s for row in rows))]
-    waiting = [
+    streams = tuple(row.streams for row in rows)
+    throughput = Line("all streams", tuple(row.output_tokens_per_s for row in rows))
+    waiting = (
         Line("p50", tuple(row.first_token_p50_s * 1000 for row in rows)),
         Line("p90", tuple(row.first_token_p90_s * 1000 for row in rows)),
-    ]
-    title = f"{report.model}: prompts of about {report.prefix_tokens:,} tokens, {report.turns} turns"
+    )
+    return draw_panels(
+        f"{report.model}: prompts of about {report.prefix_tokens:,} tokens, {report.turns} turns",
+        Panel("Output tokens/s", streams, (throughput,)),
+        Panel("Time to first token, ms", streams, waiting),
+    )
+
+
+def draw_panels(title: str, left: Panel, right: Panel) -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" role="img">',
             f"<style>{_STYLE}</style>",
             '<rect width="100%" height="100%" fill="white"/>',
             f'<text class="title" x="{_LEFT}" y="24">{escape(title)}</text>',
-            *_panel(_LEFT, "Output tokens/s", streams, throughput),
-            *_panel(_LEFT + _PANEL_WIDTH + _GAP, "Time to first token, ms", streams, waiting),
+            *_panel(_LEFT, left.title, left.streams, left.lines),
+            *_panel(_LEFT + _PANEL_WIDTH + _GAP, right.title, right.streams, right.lines),
             "</svg>\n",
         ]
     )
