@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -236,24 +237,29 @@ def _litellm(stack: ExitStack, home: Path, litellm: Path, upstream: str) -> Way:
 
 def watch_memory(sglang: str, turns: int) -> None:
     """Sessions whose histories grow, over HTTP and WebSocket by turns: how large the API process is meanwhile."""
-    from websockets.sync.client import connect
-
     with rehearsal(sglang) as (url, process):
         base = process.memory_info().rss
-        with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
-            for session in range(turns // 40):
+        for session in range(turns // 40):
+            with _connection(url, over_websocket=session % 2 == 1) as answered:
                 history = [{"role": "user", "content": f"session {session}"}]
-                connection = (
-                    connect(url.replace("http", "ws", 1) + "/v1/responses", proxy=None) if session % 2 else None
-                )
                 for turn in range(40):
                     history.append({"role": "user", "content": f"hello {turn} " + "lorem ipsum " * 20})
-                    body = {"model": "rehearsal", "input": history, "store": session % 4 < 2}
-                    history += _over_http(client, body) if connection is None else _over_websocket(connection, body)
-                if connection is not None:
-                    connection.close()
-                size = process.memory_info().rss
-                print(f"{(session + 1) * 40:6} turns {size / 1e6:9.1f} MB, {(size - base) / 1e6:+.1f}", flush=True)
+                    history += answered({"model": "rehearsal", "input": history, "store": session % 4 < 2})
+            size = process.memory_info().rss
+            print(f"{(session + 1) * 40:6} turns {size / 1e6:9.1f} MB, {(size - base) / 1e6:+.1f}", flush=True)
+
+
+@contextmanager
+def _connection(url: str, *, over_websocket: bool):
+    """What answers a body with the items of its output."""
+    from websockets.sync.client import connect
+
+    if over_websocket:
+        with connect(url.replace("http", "ws", 1) + "/v1/responses", proxy=None) as connection:
+            yield partial(_over_websocket, connection)
+    else:
+        with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
+            yield partial(_over_http, client)
 
 
 def _over_http(client: httpx.Client, body: dict) -> list[dict]:
