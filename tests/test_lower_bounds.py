@@ -11,14 +11,12 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PULL = "test_a_model_is_pulled_once_and_without_other_copies_of_its_weights"
 USERS = [
-    *(
-        "tests/http",
-        f"tests/weights/test_pull.py::{PULL}",
-        "tests/hardware",
-        "tests/store/test_sealing.py",
-        "tests/codex/test_codex_config.py",
-    ),
-    *(f"tests/cli/test_cli_{name}.py" for name in ("docs", "errors", "plan", "plan_views", "profiles", "top")),
+    *(f"tests/http/test_{name}.py" for name in ("bodies", "gateway", "images", "metrics", "websocket")),
+    f"tests/weights/test_pull.py::{PULL}",
+    "tests/hardware",
+    "tests/store/test_sealing.py",
+    "tests/codex/test_codex_config.py",
+    *(f"tests/cli/test_cli_{name}.py" for name in ("docs", "plan_views", "top")),
     "tests/server/test_server_ports.py",
 ]
 """A test or two for every dependency; what repeats them in many processes costs minutes and shows nothing more."""
