@@ -125,7 +125,6 @@ def test_a_scheduler_that_dies_takes_the_server_down_and_is_reported(battered):
     wait_for(lambda: battered.status()[0]["state"] == "EXITED", 60)
 
 
-@pytest.mark.thorough
 def test_up_succeeds_after_one_that_was_killed_while_the_engine_starts(battered):
     check_up_after_a_killed_up(battered, "Starting the engine")
 
@@ -153,7 +152,6 @@ def test_codex_ends_its_turn_with_an_error_when_the_server_is_killed(battered, c
     assert events[-1]["type"] == "turn.failed"
 
 
-@pytest.mark.thorough
 def test_up_succeeds_after_one_that_was_killed_while_the_weights_load(battered):
     check_up_after_a_killed_up(battered, "Loading the weights")
 
