@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 _UNPACED_STREAMS = 32
-"""At so many an H200 still set the pace: to wait cost throughput there, and won none."""
+"""At so many, pauses won no throughput on an H200 (docs/performance.md)."""
 _PAUSE_PER_PIECE = 2.7
 """A stream's pause in costs of a piece, as they are seen from here, per stream: a third of them is not seen."""
 _LEAST_PIECE_S = 0.000055
