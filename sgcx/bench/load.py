@@ -36,7 +36,18 @@ class Load:
         return percentile([timing.first_token_s for timing in self.timings], share)
 
     def gap_s(self, share: float) -> float:
+        """Between pieces, of which each brings one token or several."""
         return percentile([gap for timing in self.timings for gap in timing.gaps_s], share)
+
+    def token_gap_s(self, share: float) -> float:
+        """Between tokens: those of one piece follow each other at once."""
+        gaps = [gap for timing in self.timings for gap in timing.gaps_s]
+        at_once = sum(timing.output_tokens - 1 - len(timing.gaps_s) for timing in self.timings)
+        return percentile([0.0] * at_once + gaps, share)
+
+    def longest_gap_s(self, share: float) -> float:
+        """The longest that a stream stood still."""
+        return percentile([max(timing.gaps_s, default=0.0) for timing in self.timings], share)
 
     def decode_tokens_per_s(self, share: float) -> float:
         """Of one stream, after its first token."""

@@ -10,11 +10,15 @@ if [ ! -d "$work/sglang" ]; then
   cat "$payload"/part.* | PYTHONPATH="$work/extra" python3 -c 'import sys, zstandard
 zstandard.ZstdDecompressor(max_window_size=2**31).copy_stream(sys.stdin.buffer, sys.stdout.buffer)' | tar -C "$work" -xf -
 fi
+export PUBLISHED_SGLANG="$work/published"
+[ -d "$PUBLISHED_SGLANG" ] || cp -r "$work/sglang" "$PUBLISHED_SGLANG"
 export PYTHONPATH="$repo:$here:$work/extra:$work/sglang:$work/site" SGCX_HOME="$work/home" HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
 python3 -m sgcx patch apply --target "$work/sglang" > "$out/patch.log" 2>&1 || { cat "$out/patch.log"; exit 1; }
 cd "$here"
-# Compiling the INT4 kernels takes six minutes of one core, which other stages need not wait for.
-CUDA_VISIBLE_DEVICES= python3 compile_kernels.py > "$out/compile.log" 2>&1 &
+# Compiling the INT4 kernels takes six minutes of one core: stages that need none run meanwhile.
+case " $* " in
+  *" truth "* | *" whole "*) CUDA_VISIBLE_DEVICES= python3 compile_kernels.py > "$out/compile.log" 2>&1 & ;;
+esac
 for stage in "$@"; do
   if [ "$stage" = whole ]; then python3 whole.py "$out" ${WHOLE:-}; else python3 run.py "$out" "$stage"; fi
 done

@@ -1,23 +1,27 @@
-"""The endpoint against the same server's own chat endpoint, and the gateway before it, in one run."""
+"""The endpoint against the same server's own chat endpoint, and the gateway before it, in one run.
+
+Where `PUBLISHED_SGLANG` names the folder of an SGLang without our patches, its chat endpoint takes turns with them.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
-import psutil
 from serving import MODEL, Server, serving, started
 
 from sgcx.bench.load import Load, run_load
 from sgcx.bench.wire import Protocol, Target
 
 OUTPUT_TOKENS = 256
-REPETITIONS = 2
 # prompt tokens → numbers of streams
 CELLS = {1_000: (1, 8, 32, 128, 256), 16_000: (1, 32), 100_000: (1,)}
+REPETITIONS = {1_000: 5, 16_000: 2, 100_000: 2}
 _CHARACTERS_PER_TOKEN = 3.2
 _PROCESSES = 8
 
@@ -34,22 +38,27 @@ class Way:
 def measure(scratch: Path, checkpoint: Path, *, port: int) -> list[dict[str, object]]:
     argv = [
         *("--model-path", str(checkpoint), "--load-format", "dummy", "--attention-backend", "triton"),
-        *("--mem-fraction-static", "0.7", "--context-length", "131072", "--chunked-prefill-size", "8192"),
+        *("--mem-fraction-static", "0.4", "--context-length", "131072", "--chunked-prefill-size", "8192"),
         *("--cuda-graph-max-bs", "256", "--max-running-requests", "512", "--enable-cache-report"),
         *("--schedule-policy", "lpm"),
     ]
     rows: list[dict[str, object]] = []
-    with serving(scratch / "engine", argv, port=port) as server, _gateway(scratch, server, port + 1) as gateway:
-        ways = (
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(scratch / "engine", argv, port=port))
+        gateway = stack.enter_context(_gateway(scratch, server, port + 1))
+        ways = [
             Way("chat", Target(server.base_url, "chat"), server.cpu_seconds),
             Way("responses", Target(server.base_url, "responses"), server.cpu_seconds),
-            Way("gateway", Target(gateway.base_url, "responses"), lambda: _seconds(gateway.process)),
-        )
+            Way("gateway", Target(gateway.base_url, "responses"), gateway.cpu_seconds),
+        ]
+        if folder := os.environ.get("PUBLISHED_SGLANG"):
+            published = stack.enter_context(_published(scratch / "published", folder, argv, port + 100))
+            ways.append(Way("published chat", Target(published.base_url, "chat"), published.cpu_seconds))
         for way in ways:
             run_load(way.target, bodies(way.target.protocol, 500, 16, salt="warm-up"), streams=8)
         for prompt_tokens, streams in CELLS.items():
             for count in streams:
-                for repetition in range(REPETITIONS):
+                for repetition in range(REPETITIONS[prompt_tokens]):
                     for way in ways:
                         row = _cell(way, prompt_tokens, count, repetition)
                         print(row, flush=True)
@@ -84,6 +93,10 @@ def summary(load: Load) -> dict[str, object]:
         "ttft_p99_ms": round(load.first_token_s(0.99) * 1000, 2),
         "gap_p50_ms": round(load.gap_s(0.5) * 1000, 2),
         "gap_p99_ms": round(load.gap_s(0.99) * 1000, 2),
+        "token_gap_p99_ms": round(load.token_gap_s(0.99) * 1000, 2),
+        "longest_gap_p50_ms": round(load.longest_gap_s(0.5) * 1000, 2),
+        "longest_gap_p99_ms": round(load.longest_gap_s(0.99) * 1000, 2),
+        "tokens_per_piece": round(load.output_tokens / max(1, sum(1 + len(each.gaps_s) for each in load.timings)), 2),
         "output_tokens": load.output_tokens,
         "failures": len(load.failures),
         "first_failure": load.failures[0][:300] if load.failures else None,
@@ -126,6 +139,7 @@ def _gateway(scratch: Path, server: Server, port: int):
     return started(scratch / "gateway", command, port, SGCX_HOME=str(scratch / "home"))
 
 
-def _seconds(process: psutil.Process) -> float:
-    spent = process.cpu_times()
-    return spent.user + spent.system
+def _published(directory: Path, folder: str, argv: Sequence[str], port: int):
+    address = ("--served-model-name", MODEL, "--host", "127.0.0.1", "--port", str(port))
+    command = [sys.executable, "-m", "sglang.launch_server", *argv, *address]
+    return started(directory, command, port, PYTHONPATH=os.pathsep.join([folder, os.environ["PYTHONPATH"]]))

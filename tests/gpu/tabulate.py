@@ -113,7 +113,7 @@ def _cell(rows: list[Row], prompt: int, streams: int) -> list[tuple[object, ...]
             f"{value(way, 'gap_p50_ms'):.1f} / {value(way, 'gap_p99_ms'):.1f}",
             f"{value(way, 'cpu_s_per_1000_tokens'):.3f}",
         )
-        for way in ("chat", "responses", "gateway")
+        for way in dict.fromkeys(str(row["way"]) for row in rows)
     ]  # fmt: skip
 
 
