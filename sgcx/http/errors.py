@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from sgcx.errors import EngineError, InvalidRequest
 from sgcx.http.bodies import UNSUPPORTED_ENCODING
+from sgcx.http.request_ids import REQUEST_ID
 from sgcx.responses.wire import JsonObject
 
 logger = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def _response(problem: Problem, request_id: str) -> Response:
         orjson.dumps({"error": problem.shown(request_id)}),
         status_code=problem.status,
         media_type=JSON,
-        headers={"x-request-id": request_id, **problem.headers},
+        headers={REQUEST_ID: request_id, **problem.headers},
     )
 
 

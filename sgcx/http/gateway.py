@@ -20,6 +20,7 @@ from sgcx.http.authentication import RequireApiKey
 from sgcx.http.endpoint import Endpoint
 from sgcx.http.errors import JSON
 from sgcx.http.local_only import LocalOnly
+from sgcx.http.request_ids import identified
 from sgcx.http.router import create_router
 from sgcx.http.routes.unserved import unknown_path
 from sgcx.http.websocket import WEBSOCKET_OPTIONS
@@ -56,7 +57,7 @@ def build_app(endpoint: Endpoint, upstream: Upstream, *, api_key: str | None, ho
             await upstream.aclose()
 
     return Starlette(
-        routes=[*create_router(endpoint).routes, Route("/health", health, methods=["GET"])],
+        routes=[*create_router(endpoint).routes, *identified([Route("/health", health, methods=["GET"])])],
         middleware=[
             Middleware(LocalOnly, host=host) if api_key is None else Middleware(RequireApiKey, api_key=api_key)
         ],

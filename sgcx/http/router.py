@@ -16,6 +16,7 @@ from sgcx.http.errors import CLIENT_CLOSED_REQUEST, envelope, error_response
 from sgcx.http.event_stream import EventStream, terminal_event
 from sgcx.http.ids import new_id
 from sgcx.http.metrics import counted
+from sgcx.http.request_ids import REQUEST_ID, identified
 from sgcx.http.routes.answering import answer_json
 from sgcx.http.routes.compact import compact_route
 from sgcx.http.routes.input_tokens import input_tokens_route
@@ -43,8 +44,8 @@ def create_router(endpoint: Endpoint) -> Router:
         *model_routes(endpoint),
         *([] if endpoint.storage is None else create_stored_routes(endpoint.storage, runs)),
     ]
-    counted_routes = counted(routes, endpoint.metrics)
-    return Router(routes=[*counted_routes, metrics_route(endpoint.metrics), *refuse_other_methods(routes)])
+    others = [metrics_route(endpoint.metrics), *refuse_other_methods(routes)]
+    return Router(routes=identified([*counted(routes, endpoint.metrics), *others]))
 
 
 async def _exists(_: Request) -> Response:
@@ -72,7 +73,7 @@ class _Responses:
 
     async def _answer(self, creation: Creation, turn: Turn, http_request: Request) -> ASGIApp:
         request, stream, batches = creation.request, creation.stream, creation.batches
-        headers = {"x-request-id": stream.response_id, **REASONING_INCLUDED, **creation.told}
+        headers = {REQUEST_ID: stream.response_id, **REASONING_INCLUDED, **creation.told}
         if creation.ignored:
             headers[IGNORED_HEADER] = creation.ignored
         if request.background:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ import uvicorn
 from sdk_judge import TERMINAL, judge
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.errors import EngineError
@@ -21,6 +23,7 @@ from sgcx.http.endpoint import Endpoint
 from sgcx.http.router import create_router
 from sgcx.responses.deltas import Finished, TextDelta, ToolCallArguments, ToolCallFinished, ToolCallStarted, Usage
 from sgcx.responses.prompt import Sampling, ServedModel
+from sgcx.store.async_store import AsyncStore
 
 MODEL = ServedModel("m", 1000, False, False, Sampling(1.0, 0.95), Sampling(0.6, 0.95))
 
@@ -272,6 +275,25 @@ def test_other_methods_of_a_path_are_refused_in_the_envelope():
         assert client.get("/v1/responses/compact").json()["error"]["code"] == "method_not_supported"
         assert client.request("ODD", "/v1/models/m").status_code == 405
         assert "ODD" not in client.get("/metrics").text
+
+
+def test_every_answer_carries_one_request_id(tmp_path):
+    storage = AsyncStore(tmp_path / "responses.sqlite3")
+    engine = PlayedEngine([TextDelta("ok"), Finished("stop")])
+    endpoint = Endpoint(lambda _: engine, KimiK2(), MODEL, (), storage=storage)
+    routes = [route for route in create_router(endpoint).routes if isinstance(route, Route)]
+    with served(engine, storage=storage) as client:
+        kept = post(client, stream=True)
+        response_id = kept.headers["x-request-id"]
+        answers = [kept, client.get(f"/v1/responses/{response_id}?stream=true")]
+        for route in routes:
+            path = re.sub(r"{.+?}", response_id, route.path)
+            answers += [client.request(method, path) for method in sorted(route.methods or {"PUT"})]
+    asyncio.run(storage.close())
+    assert {answer.status_code for answer in answers} >= {200, 400, 404, 405}
+    ids = [answer.headers.get_list("x-request-id") for answer in answers]
+    assert all(len(given) == 1 for given in ids)
+    assert len({given for (given,) in ids}) == len(answers)
 
 
 def test_every_route_wants_the_key_but_health():
