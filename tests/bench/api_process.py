@@ -1,6 +1,6 @@
 """The API process alone: what it takes to pass tokens on, for the server's own chat endpoint and for ours.
 
-    python tests/bench/api_process.py [--streams 1,8,32,128,256] [--step-ms 4] [--rounds 3]
+    PYTHONPATH=tests python tests/bench/api_process.py [--streams 1,8,32,128,256] [--step-ms 4] [--rounds 3]
 
 SGLang's HTTP server and tokenizer manager run as they do on a GPU, from the engine and the rehearsal checkpoint of
 SGCX_HOME. The scheduler behind them computes nothing: at every step it has one token for every request. What the
@@ -24,17 +24,16 @@ from pathlib import Path
 import httpx
 import orjson
 import psutil
+from gpu.serving import MODEL, child_config
 from idle_scheduler import STEP_VARIABLE
 
 from sgcx.bench.load import Load, run_load
 from sgcx.bench.wire import Protocol, Target
 from sgcx.environments.environment import list_specs
 from sgcx.paths import Paths
-from sgcx.server.child_config import ChildConfig
 from sgcx.workflows.launch_command import rehearsal_directory
 from sgcx.workflows.provision import provision_engine, provision_rehearsal
 
-MODEL = "bench"
 WAYS: dict[str, tuple[Protocol, dict[str, object]]] = {
     "chat": ("chat", {}),
     "responses": ("responses", {"reasoning": {}}),
@@ -66,7 +65,7 @@ def serving(step_ms: float, sglang_argv: list[str]) -> Iterator[tuple[str, psuti
     ]
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "child.json")
-        config.write_text(_child_config(argv).to_json())
+        config.write_text(child_config(argv, context_length=32768).to_json())
         log = Path(folder, "log")
         environment = {**runtime.environment, STEP_VARIABLE: str(step_ms / 1000), "TORCHDYNAMO_DISABLE": "1"}
         with log.open("wb") as out:
@@ -77,23 +76,6 @@ def serving(step_ms: float, sglang_argv: list[str]) -> Iterator[tuple[str, psuti
             yield f"http://127.0.0.1:{port}", psutil.Process(server.pid)
         finally:
             _end(server)
-
-
-def _child_config(argv: list[str]) -> ChildConfig:
-    return ChildConfig(
-        sglang_argv=tuple(argv),
-        dialect="kimi_k2",
-        served_model_name=MODEL,
-        context_length=32768,
-        images=False,
-        always_thinks=False,
-        thinking_temperature=1.0,
-        thinking_top_p=1.0,
-        instant_temperature=1.0,
-        instant_top_p=1.0,
-        api_key_path=None,
-        catalog=(),
-    )
 
 
 def _free_port() -> int:

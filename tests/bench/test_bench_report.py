@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 from chat_upstream import running
+from gpu.serving import child_config
 from recorded_machines import recorded_machine
 from starlette.applications import Starlette
 
@@ -26,7 +27,6 @@ from sgcx.planning.planner import plan as make_plan
 from sgcx.profiles import load_profile
 from sgcx.responses.deltas import Finished, TextDelta, Usage
 from sgcx.responses.prompt import Sampling, ServedModel
-from sgcx.server.child_config import ChildConfig
 from sgcx.server.launch_progress import LaunchFacts
 from sgcx.server.records import ServerRecord, ServerState, save_record
 from sgcx.workflows.bench import BenchOptions, bench
@@ -137,9 +137,7 @@ def own_server(port, paths):
         gpu_indices=tuple(range(8)),
     )
     save_record(paths.servers, record)
-    sampling = {f"{mode}_{name}": 1.0 for mode in ("thinking", "instant") for name in ("temperature", "top_p")}
-    config = ChildConfig((), "kimi_k2", "m", 1000, False, False, **sampling, api_key_path=None, catalog=())
-    (record.server_dir / "child.json").write_text(config.to_json())
+    (record.server_dir / "child.json").write_text(child_config([], context_length=1000).to_json())
     plan = make_plan(recorded_machine("8xH200"), load_profile("kimi-k2.6", paths.user_profiles), Wishes())
     learn(plan, LaunchFacts(), server_name="one", paths=paths)
     return plan

@@ -8,9 +8,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from gpu.serving import child_config
 
 from sgcx.environments.overlay import RUNNING_SGCX, engine_environment, write_overlay
-from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig
+from sgcx.server.child_config import CONFIG_VARIABLE
 
 pytestmark = pytest.mark.engine
 
@@ -71,21 +72,7 @@ print(json.dumps(said))
 @pytest.fixture(scope="module")
 def said(engine_python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     folder = tmp_path_factory.mktemp("mount")
-    config = ChildConfig(
-        sglang_argv=(),
-        dialect="kimi_k2",
-        served_model_name="m",
-        context_length=1000,
-        images=False,
-        always_thinks=False,
-        thinking_temperature=1.0,
-        thinking_top_p=1.0,
-        instant_temperature=1.0,
-        instant_top_p=1.0,
-        api_key_path=None,
-        catalog=(),
-    )
-    (folder / "child.json").write_text(config.to_json())
+    (folder / "child.json").write_text(child_config([], context_length=1000).to_json())
     environment = engine_environment("cpu", write_overlay(folder, RUNNING_SGCX, "cpu"))
     environment[CONFIG_VARIABLE] = str(folder / "child.json")
     command = [str(engine_python), "-W", "ignore", "-c", _ASK]
