@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sgcx.engines.patches import PATCHES
+from sgcx.engines.patches.registry import PATCHES
 
 LEFT_OUT = tuple(patch.name for patch in PATCHES if not patch.needed_by_sgcx and patch.name != "cpu-grammar")
 """Without the other one the first grammar ends the scheduler of an engine on a CPU."""

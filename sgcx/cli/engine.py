@@ -10,7 +10,8 @@ from sgcx.byte_sizes import gib
 from sgcx.cli.options import Json, Yes
 
 if TYPE_CHECKING:
-    from sgcx.environments.environment import EngineState, Problem
+    from sgcx.environments.environment import EngineState
+    from sgcx.environments.verification import Problem
 
 EngineName = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="The engine; all that are installed unless given.")

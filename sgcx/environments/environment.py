@@ -9,39 +9,20 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from sgcx.environments.engine_marker import lock_sha256, measure_bytes, read_marker
-from sgcx.environments.engine_specs import EngineDirectory, EngineSpec, find_spec, list_specs
+from sgcx.environments.engine_specs import EngineDirectory, EngineSpec
 from sgcx.environments.install_lock import hold_install_lock, installer_at_work
-from sgcx.environments.install_progress import InstallProgress
+from sgcx.environments.install_progress import OnProgress
 from sgcx.environments.installer import Installer
 from sgcx.environments.package_lock import read_lock
 from sgcx.environments.verification import Problem, verify_packages
 from sgcx.errors import LaunchFailed, UserError
 
-__all__ = [
-    "EngineDirectory",
-    "EngineSpec",
-    "EngineState",
-    "EngineStatus",
-    "InstallProgress",
-    "Patcher",
-    "Problem",
-    "find_spec",
-    "inspect",
-    "install",
-    "list_specs",
-    "remove",
-    "repair",
-    "verify",
-]
-
-OnProgress = Callable[[InstallProgress], None]
 _PROBE_TIMEOUT_S = 30
 
 

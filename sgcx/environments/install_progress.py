@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,6 +21,8 @@ class InstallProgress:
     bytes_total: int = 0
     """Of the file that is being downloaded; 0 when none is."""
 
+
+OnProgress = Callable[[InstallProgress], None]
 
 _COLLECTING = re.compile(r"(?:Collecting|Processing) (\S+)")  # "Processing" for a file on this machine
 _DOWNLOADING = re.compile(r"\s*Downloading (\S+)")

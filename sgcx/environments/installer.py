@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +20,11 @@ from packaging.utils import canonicalize_name
 from sgcx.environments.engine_marker import EngineMarker, lock_sha256, measure_bytes, write_marker
 from sgcx.environments.engine_specs import EngineDirectory, EngineSpec
 from sgcx.environments.install_preflight import check_free_space, check_python
-from sgcx.environments.install_progress import InstallProgress, PipOutputReader, Stage
+from sgcx.environments.install_progress import InstallProgress, OnProgress, PipOutputReader, Stage
 from sgcx.environments.overlay import RUNNING_SGCX, engine_environment, write_overlay
 from sgcx.environments.package_lock import LockedPackage, read_lock, render_requirements
 from sgcx.environments.pip_runner import PipRun, disk_full, names_full_disk, run_pip
 from sgcx.errors import LaunchFailed
-
-OnProgress = Callable[[InstallProgress], None]
 
 _PIP = canonicalize_name("pip")
 _TORCH = canonicalize_name("torch")

@@ -16,7 +16,8 @@ from pathlib import Path
 import psutil
 
 from sgcx.codex.runner import find_codex
-from sgcx.environments.environment import EngineDirectory, EngineState, EngineStatus
+from sgcx.environments.engine_specs import EngineDirectory
+from sgcx.environments.environment import EngineState, EngineStatus
 from sgcx.hardware.detect import detect_hardware
 from sgcx.hardware.file_systems import nearest_existing
 from sgcx.paths import Paths, weights_directory

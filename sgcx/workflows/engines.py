@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from sgcx.engines.patches.patching import SglangPatcher
-from sgcx.environments.environment import (
-    EngineDirectory,
-    EngineSpec,
-    EngineState,
-    EngineStatus,
-    OnProgress,
-    Problem,
-    find_spec,
-    inspect,
-    install,
-    list_specs,
-    remove,
-    repair,
-    verify,
-)
+from sgcx.environments.engine_specs import EngineDirectory, EngineSpec, find_spec, list_specs
+from sgcx.environments.environment import EngineState, EngineStatus, inspect, install, remove, repair, verify
+from sgcx.environments.install_progress import OnProgress
+from sgcx.environments.verification import Problem
 from sgcx.errors import LaunchFailed, UserError
 from sgcx.hardware.nvml import read_nvml
 from sgcx.paths import Paths

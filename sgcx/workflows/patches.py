@@ -13,7 +13,7 @@ from sgcx.engines.patches.document import markdown
 from sgcx.engines.patches.installation import SglangInstallation
 from sgcx.engines.patches.patching import PatchStatus, apply, export, revert, status
 from sgcx.engines.patches.registry import PATCHES, Patch, patches_for
-from sgcx.environments.environment import EngineDirectory, find_spec
+from sgcx.environments.engine_specs import EngineDirectory, find_spec
 from sgcx.errors import UserError
 from sgcx.paths import Paths
 from sgcx.planning.driver import SGLANG_VERSION

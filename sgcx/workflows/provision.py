@@ -11,7 +11,7 @@ from pathlib import Path
 from sgcx.engines.patches.installation import SglangInstallation
 from sgcx.engines.patches.registry import patches_for
 from sgcx.engines.patches.view import write_view
-from sgcx.environments.environment import EngineDirectory, EngineSpec, list_specs
+from sgcx.environments.engine_specs import EngineDirectory, EngineSpec, list_specs
 from sgcx.environments.install_progress import InstallProgress
 from sgcx.environments.overlay import RUNNING_SGCX, engine_environment, write_overlay
 from sgcx.errors import LaunchFailed, UserError

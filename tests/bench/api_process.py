@@ -29,7 +29,7 @@ from idle_scheduler import STEP_VARIABLE
 
 from sgcx.bench.load import Load, run_load
 from sgcx.bench.wire import Protocol, Target
-from sgcx.environments.environment import list_specs
+from sgcx.environments.engine_specs import list_specs
 from sgcx.paths import Paths
 from sgcx.workflows.launch_command import rehearsal_directory
 from sgcx.workflows.provision import provision_engine, provision_rehearsal

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sgcx.engines.patches import PatchStatus
-from sgcx.environments.environment import EngineState, EngineStatus, find_spec
+from sgcx.engines.patches.patching import PatchStatus
+from sgcx.environments.engine_specs import find_spec
+from sgcx.environments.environment import EngineState, EngineStatus
 from sgcx.errors import UserError
 from sgcx.workflows.checks.check import Check, Status, guarded
 from sgcx.workflows.checks.engine import EngineFacts, ask_engine, check_engine, check_imports, check_patches

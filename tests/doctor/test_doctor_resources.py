@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from recorded_machines import recorded_machine
 
-from sgcx.environments.environment import EngineState, EngineStatus, find_spec
+from sgcx.environments.engine_specs import find_spec
+from sgcx.environments.environment import EngineState, EngineStatus
 from sgcx.paths import weights_directory
 from sgcx.planning.host_facts import FileSystem, MemoryFacts
 from sgcx.planning.profile import Profile

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from recorded_machines import recorded_machine
 
-from sgcx.environments.environment import EngineState, EngineStatus, find_spec
+from sgcx.environments.engine_specs import find_spec
+from sgcx.environments.environment import EngineState, EngineStatus
 from sgcx.planning.snapshot import HardwareSnapshot
 from sgcx.workflows.checks.check import Check, FixKind, Status
 from sgcx.workflows.checks.python import check_python

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from sgcx.engines import patches
-from sgcx.engines.patches import PATCHES, SglangInstallation, write_view
+from sgcx.engines import cpu_shims
+from sgcx.engines.patches.installation import SglangInstallation
+from sgcx.engines.patches.registry import PATCHES
+from sgcx.engines.patches.view import write_view
 
 pytestmark = pytest.mark.engine
 
@@ -40,7 +42,7 @@ def effects(sglang_site_packages: Path, tmp_path_factory: pytest.TempPathFactory
 
 def _probe(site_packages: Path, view: Path) -> dict[str, object]:
     """What the probes find in the engine's Python, with a view of SGLang in front."""
-    shims = Path(patches.__file__).parents[1] / "cpu_shims"
+    shims = Path(cpu_shims.__file__).parent
     variables = {
         "PYTHONPATH": os.pathsep.join(map(str, (view, shims, _PROBES))),
         "SGLANG_USE_CPU_ENGINE": "1",

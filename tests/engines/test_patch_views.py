@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sgcx.engines import patches
-from sgcx.engines.patches import PATCHES, SglangInstallation, write_view
+from sgcx.engines.patches import patching
+from sgcx.engines.patches.installation import SglangInstallation
+from sgcx.engines.patches.registry import PATCHES
+from sgcx.engines.patches.view import write_view
 from sgcx.errors import UserError
 
 pytestmark = pytest.mark.engine
@@ -21,7 +23,7 @@ def test_a_view_has_every_patch_and_links_to_the_rest(published: SglangInstallat
     view = write_view(published, tmp_path / "views")
     assert {name: (published.root / name).read_bytes() for name in before} == before
     assert (view / "sglang" / "srt" / "other.py").readlink() == other
-    patches.apply(published)
+    patching.apply(published)
     for name in before:
         assert (view / name).read_bytes() == (published.root / name).read_bytes()
 
@@ -30,7 +32,7 @@ def test_the_same_patches_are_the_same_view_whatever_was_patched_in_place(
     published: SglangInstallation, tmp_path: Path
 ) -> None:
     made = write_view(published, tmp_path)
-    patches.apply(published, ["mount-point"])
+    patching.apply(published, ["mount-point"])
     assert write_view(published, tmp_path) == made
     assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".new")] == []
 

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from sgcx.engines import patches
-from sgcx.engines.patches import PATCHES, Patch, SglangInstallation, SglangPatcher
+from sgcx.engines.patches import patching
+from sgcx.engines.patches.installation import SglangInstallation
+from sgcx.engines.patches.patching import SglangPatcher
+from sgcx.engines.patches.registry import PATCHES, Patch
 from sgcx.errors import UserError
 
 pytestmark = pytest.mark.engine
@@ -26,7 +28,7 @@ def contents(installation: SglangInstallation) -> dict[str, bytes]:
 
 
 def states(installation: SglangInstallation) -> dict[str, str]:
-    return {found.name: found.state for found in patches.status(installation)}
+    return {found.name: found.state for found in patching.status(installation)}
 
 
 def sha256(path: Path) -> str:
@@ -36,7 +38,7 @@ def sha256(path: Path) -> str:
 @pytest.mark.parametrize("patch", PATCHES, ids=NAMES)
 def test_one_patch_turns_the_published_file_into_the_recorded_one(published: SglangInstallation, patch: Patch) -> None:
     assert sha256(published.root / patch.file) == patch.pristine_sha256
-    assert patches.apply(published, [patch.name]) == (patch.name,)
+    assert patching.apply(published, [patch.name]) == (patch.name,)
     assert sha256(published.root / patch.file) == patch.patched_sha256
     assert states(published) == {name: "applied" if name == patch.name else "not_applied" for name in NAMES}
 
@@ -48,23 +50,23 @@ def test_every_choice_of_a_files_patches_applies_and_reverts_to_the_published_by
     names = [patch.name for patch in PATCHES if patch.file == file]
     before = contents(published)
     for subset in (chosen for size in range(1, len(names) + 1) for chosen in combinations(names, size)):
-        patches.apply(published, subset)
+        patching.apply(published, subset)
         assert {name for name, state in states(published).items() if state == "applied"} == set(subset)
         ast.parse((published.root / file).read_text(encoding="utf-8"))
-        patches.revert(published)
+        patching.revert(published)
         assert contents(published) == before
 
 
 def test_a_patch_is_not_left_without_one_that_it_needs(published: SglangInstallation) -> None:
     with pytest.raises(UserError, match="'kimi-tool-calls' needs 'held-text'"):
-        patches.patched_files(published, frozenset({"held-text"}))
+        patching.patched_files(published, frozenset({"held-text"}))
     assert {need for patch in PATCHES for need in patch.needs} <= set(NAMES)
 
 
 def test_applying_twice_changes_nothing_the_second_time(published: SglangInstallation) -> None:
-    assert patches.apply(published) == tuple(NAMES)
+    assert patching.apply(published) == tuple(NAMES)
     once = contents(published)
-    assert patches.apply(published) == ()
+    assert patching.apply(published) == ()
     assert contents(published) == once
 
 
@@ -74,7 +76,7 @@ def test_a_foreign_change_is_a_conflict_that_names_the_file_and_both_hashes(publ
     target.write_bytes(target.read_bytes() + b"# mine\n")
     before = contents(published)
     with pytest.raises(UserError) as refusal:
-        patches.apply(published)
+        patching.apply(published)
     for part in (str(target), sha256(target), mount_point.pristine_sha256):
         assert part in refusal.value.message
     assert contents(published) == before, "the other patch must not have gone in alone"
@@ -92,21 +94,21 @@ def test_the_compiled_copy_of_a_patched_file_goes_and_its_mode_stays(published: 
     compiled = target.parent / "__pycache__" / "http_server.cpython-311.pyc"
     compiled.parent.mkdir()
     compiled.write_bytes(b"old")
-    patches.apply(published)
+    patching.apply(published)
     assert not compiled.exists()
     assert target.stat().st_mode & 0o777 == 0o640
 
 
 def test_an_unknown_patch_and_an_unknown_version_are_said(published: SglangInstallation) -> None:
     with pytest.raises(UserError, match="no patch 'moustache'"):
-        patches.apply(published, ["moustache"])
+        patching.apply(published, ["moustache"])
     with pytest.raises(UserError, match=r"no patches for SGLang 0\.4\.0"):
-        patches.apply(SglangInstallation(published.root, "0.4.0"))
+        patching.apply(SglangInstallation(published.root, "0.4.0"))
 
 
 def test_a_patched_file_is_known_and_a_damaged_one_is_not(published: SglangInstallation) -> None:
     patcher = SglangPatcher()
-    patches.apply(published)
+    patching.apply(published)
     assert patcher.is_patched_file(published.root, PATCHES[0].file)
     (published.root / PATCHES[0].file).write_bytes(b"damaged")
     assert not patcher.is_patched_file(published.root, PATCHES[0].file)
@@ -119,9 +121,9 @@ def test_the_exported_diffs_apply_with_ordinary_tools(
 ) -> None:
     by_tool = tmp_path / "by-tool"
     shutil.copytree(published.root, by_tool)
-    for diff in patches.export(tmp_path / "diffs", published.version):
+    for diff in patching.export(tmp_path / "diffs", published.version):
         subprocess.run([*tool, str(diff)], cwd=by_tool, check=True, capture_output=True, env=_without_git(tmp_path))
-    patches.apply(published)
+    patching.apply(published)
     assert contents(SglangInstallation.find(by_tool)) == contents(published)
 
 

@@ -21,9 +21,10 @@ import pytest
 
 from sgcx.environments import environment, installer
 from sgcx.environments.engine_specs import EngineDirectory, EngineSpec
-from sgcx.environments.environment import EngineStatus, InstallProgress
+from sgcx.environments.environment import EngineStatus
 from sgcx.environments.install_lock import installer_at_work
 from sgcx.environments.install_preflight import check_python
+from sgcx.environments.install_progress import InstallProgress
 from sgcx.errors import LaunchFailed, UserError
 
 _DEADLINE_S = 60
