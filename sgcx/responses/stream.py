@@ -31,6 +31,7 @@ from sgcx.responses.deltas import (
     Usage,
 )
 from sgcx.responses.events import Event, ResponseEventType
+from sgcx.responses.item_ids import NewId, new_item_id
 from sgcx.responses.output.calls import CallItem, call_item
 from sgcx.responses.output.compaction import CompactionItem
 from sgcx.responses.output.items import (
@@ -60,8 +61,7 @@ class ResponseStream:
     tools: ToolTable
     echo: JsonObject
     """The request's own fields, repeated in every response object."""
-    new_id: Callable[[str], str]
-    """Prefix → unique id."""
+    new_id: NewId
     now: Callable[[], int]
     """Unix time in seconds."""
     limited: bool = False
@@ -98,7 +98,7 @@ class ResponseStream:
         response_id: str,
         model: str,
         seal: Seal | None,
-        new_id: Callable[[str], str],
+        new_id: NewId,
         now: Callable[[], int],
     ) -> ResponseStream:
         """The stream that answers `request`. `seal`: None where nothing can be sealed."""
@@ -162,7 +162,7 @@ class ResponseStream:
             return self._number(self._open.append(text, len(self._output), logprobs))
         if failed := self._unfinished_call():
             return failed
-        item = MessageItem(self.new_id("msg"))
+        item = MessageItem(new_item_id("message", self.new_id))
         begun = self._begin(item)
         return [*begun, *self._number(item.append(text, len(self._output), logprobs))]
 
@@ -178,7 +178,7 @@ class ResponseStream:
         return [*begun, *self._number(item.append(text, len(self._output)))]
 
     def _reasoning_item(self) -> ReasoningItem:
-        item_id = self.new_id("rs")
+        item_id = new_item_id("reasoning", self.new_id)
         if self.summarize:
             return SummarizedReasoningItem(item_id, self.seal)
         return ReasoningItem(item_id, self.seal, live=self.live_reasoning)
@@ -200,7 +200,7 @@ class ResponseStream:
 
     def _feed_compaction(self, delta: CompactionStarted | CompactionFinished) -> list[Event]:
         if isinstance(delta, CompactionStarted):
-            return self._begin(CompactionItem(self.new_id("cmp")))
+            return self._begin(CompactionItem(new_item_id("compaction", self.new_id)))
         if not isinstance(self._open, CompactionItem):
             raise StreamProtocolError("no compaction is open")
         return [*self._open.append(delta.sealed, len(self._output)), *self._close("completed")]

@@ -20,6 +20,7 @@ from sgcx.http.turn.keeping import Turn, open_turn
 from sgcx.http.turn.prompts import Prompts
 from sgcx.http.turn.reading import read_turn
 from sgcx.responses.context.compaction import History
+from sgcx.responses.item_ids import new_item_id
 from sgcx.responses.output.compaction import compaction_item
 from sgcx.responses.request import ResponsesRequest
 from sgcx.responses.stream import usage_object
@@ -59,6 +60,6 @@ def _compaction(turn: Turn, result: Compacted, response_id: str) -> JsonObject:
         "id": response_id,
         "object": "response.compaction",
         "created_at": int(time()),
-        "output": [*shown, compaction_item(new_id("cmp"), result.sealed)],
+        "output": [*shown, compaction_item(new_item_id("compaction", new_id), result.sealed)],
         "usage": usage_object(result.usage),
     }

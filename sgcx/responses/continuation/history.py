@@ -6,37 +6,30 @@ brings its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from sgcx.errors import InvalidRequest
 from sgcx.responses.continuation.storage import StoredResponse
+from sgcx.responses.item_ids import NewId, new_item_id
 from sgcx.responses.parsing import Node
 from sgcx.responses.wire import JsonObject, JsonValue, objects
 
-NewId = Callable[[str], str]
-
 _COMPLETED: JsonObject = {"status": "completed"}
 _FOUND_BY_CLIENT: JsonObject = {"execution": "client", "status": "completed"}
-_LISTED: Mapping[str, tuple[str, JsonObject]] = {
-    "message": ("msg", _COMPLETED),
-    "agent_message": ("amsg", {}),
-    "reasoning": ("rs", {}),
-    "compaction": ("cmp", {}),
-    "configuration_update": ("cfg", {}),
-    "additional_tools": ("at", {}),
-    "function_call": ("fc", _COMPLETED),
-    "function_call_output": ("fco", _COMPLETED),
-    "custom_tool_call": ("ctc", _COMPLETED),
-    "custom_tool_call_output": ("ctco", _COMPLETED),
-    "tool_search_call": ("tsc", _FOUND_BY_CLIENT),
-    "tool_search_output": ("tso", _FOUND_BY_CLIENT),
-    "shell_call": ("sh", _COMPLETED),
-    "shell_call_output": ("sho", _COMPLETED),
-    "local_shell_call": ("lsh", _COMPLETED),
-    "apply_patch_call": ("apc", _COMPLETED),
-    "apply_patch_call_output": ("apco", {}),
+_DEFAULTS: Mapping[str, JsonObject] = {
+    "message": _COMPLETED,
+    "function_call": _COMPLETED,
+    "function_call_output": _COMPLETED,
+    "custom_tool_call": _COMPLETED,
+    "custom_tool_call_output": _COMPLETED,
+    "tool_search_call": _FOUND_BY_CLIENT,
+    "tool_search_output": _FOUND_BY_CLIENT,
+    "shell_call": _COMPLETED,
+    "shell_call_output": _COMPLETED,
+    "local_shell_call": _COMPLETED,
+    "apply_patch_call": _COMPLETED,
 }
-"""Kinds of items → the prefix of their ids, and what a listed item has that one in a request may leave out."""
+"""What a listed item has that one in a request may leave out."""
 
 
 def earlier_items(
@@ -56,12 +49,11 @@ def own_items(sent: JsonValue, new_id: NewId) -> tuple[JsonObject, ...]:
 
 
 def _as_listed(item: JsonObject, new_id: NewId) -> JsonObject:
-    kind = item.get("type") or "message"
-    prefix, defaults = _LISTED.get(str(kind), ("item", {}))
+    kind = str(item.get("type") or "message")
     listed: dict[str, JsonValue] = {**item, "type": kind}
     if not isinstance(listed.get("id"), str) or not listed["id"]:
-        listed["id"] = new_id(prefix)
-    for name, value in defaults.items():
+        listed["id"] = new_item_id(kind, new_id)
+    for name, value in _DEFAULTS.get(kind, {}).items():
         if listed.get(name) is None:
             listed[name] = value
     content = listed.get("content")

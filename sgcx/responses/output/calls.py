@@ -7,7 +7,6 @@ what a tool of another type holds is one object, and complete when the call is.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -16,6 +15,7 @@ from sgcx.responses.arguments.custom_input import CustomInputStream
 from sgcx.responses.arguments.mending import declared_only, finish_object, sendable, strings
 from sgcx.responses.arguments.stream import ArgumentStream
 from sgcx.responses.events import Event
+from sgcx.responses.item_ids import NewId, new_item_id
 from sgcx.responses.output.items import ItemStatus
 from sgcx.responses.tools.declared import CustomTool, FunctionTool
 from sgcx.responses.tools.table import ToolTable
@@ -243,20 +243,21 @@ _SHELL_ARGV = ("bash", "-lc")
 _NO_OPERATION: JsonObject = {"type": "update_file", "path": "", "diff": ""}
 
 
-def call_item(written: str, tools: ToolTable, new_id: Callable[[str], str]) -> CallItem:
+def call_item(written: str, tools: ToolTable, new_id: NewId) -> CallItem:
     """The item of a call that begins. `written`: the name as the model wrote it."""
     tool = tools.resolve(written)
     match tool:
         case CustomTool():
-            return CustomToolCallItem(new_id("ctc"), new_id("call"), tool)
+            return CustomToolCallItem(new_item_id("custom_tool_call", new_id), new_id("call"), tool)
         case TypedTool(name="tool_search"):
-            return ToolSearchCallItem(new_id("tsc"), new_id("call"), tool)
+            return ToolSearchCallItem(new_item_id("tool_search_call", new_id), new_id("call"), tool)
         case TypedTool(name="shell"):
-            return ShellCallItem(new_id("sh"), new_id("call"), tool)
+            return ShellCallItem(new_item_id("shell_call", new_id), new_id("call"), tool)
         case TypedTool(name="local_shell"):
-            return LocalShellCallItem(new_id("lsh"), new_id("call"), tool)
+            return LocalShellCallItem(new_item_id("local_shell_call", new_id), new_id("call"), tool)
         case TypedTool():
-            return ApplyPatchCallItem(new_id("apc"), new_id("call"), tool)
+            return ApplyPatchCallItem(new_item_id("apply_patch_call", new_id), new_id("call"), tool)
         case FunctionTool() | None:
-            return FunctionCallItem(new_id("fc"), new_id("call"), tool.name if tool else written, tool)
+            name = tool.name if tool else written
+            return FunctionCallItem(new_item_id("function_call", new_id), new_id("call"), name, tool)
     assert_never(tool)
