@@ -91,7 +91,7 @@ class ChatEngine:
             except EngineError as error:
                 if number == len(attempts) or not refuses_grammar(error):
                     raise
-                log_loosened(error.message)
+                log_loosened("constraint", error.message)
 
     async def _generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
         alignment = None if request.top_logprobs is None else LogprobAlignment()

@@ -13,13 +13,15 @@ from functools import lru_cache
 
 from packaging.version import InvalidVersion, Version
 
-from sgcx.responses.constraint import AnyObject, Constraint
+from sgcx.responses.constraint import AnyObject, CallableTool, Constraint
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.wire import JsonValue
 
 logger = logging.getLogger(__name__)
 
 _FIRST_TRIED = Version("0.5.10")
+_UNREADABLE = (RuntimeError, ValueError)
+"""What xgrammar raises for a schema or a grammar that it cannot read."""
 
 
 def takes_structural_tags(sglang_version: str, *, grammar_backend: str, reasoning_parser: str) -> bool:
@@ -36,22 +38,51 @@ def takes_structural_tags(sglang_version: str, *, grammar_backend: str, reasonin
 
 def enforceable_tag(constraint: Constraint, dialect: Dialect) -> str:
     """The structural tag as JSON, of the constraint or of as much of it as can be enforced."""
-    for attempt in looser_and_looser(constraint):
-        try:
-            return on_one_line(json.dumps(dialect.structural_tag(attempt), ensure_ascii=False))
-        except (RuntimeError, ValueError) as problem:
-            log_loosened(str(problem))
-    raise AssertionError("what is left is built from this package's own formats")
+    try:
+        return _readable_tag(constraint, dialect)
+    except _UNREADABLE:
+        return _readable_tag(_enforceable(constraint, dialect), dialect)
 
 
-def log_loosened(problem: str) -> None:
-    logger.warning("a constraint cannot be enforced and is loosened: %s", problem)
+def _enforceable(constraint: Constraint, dialect: Dialect) -> Constraint:
+    """Each tool's arguments, and the answer, are loosened if they cannot be read, and only then."""
+    tools = tuple(
+        tool if _is_readable(Constraint((tool,)), dialect, f"arguments of {tool.name!r}") else _with_any_arguments(tool)
+        for tool in constraint.tools
+    )
+    schema = constraint.answer_schema
+    if schema is not None and not _is_readable(Constraint(answer_schema=schema), dialect, "the answer's schema"):
+        schema = {}
+    return replace(constraint, tools=tools, answer_schema=schema)
+
+
+def _is_readable(part: Constraint, dialect: Dialect, what: str) -> bool:
+    """What is not is named in the log."""
+    try:
+        _readable_tag(part, dialect)
+    except _UNREADABLE as problem:
+        log_loosened(what, str(problem))
+        return False
+    return True
+
+
+def _readable_tag(constraint: Constraint, dialect: Dialect) -> str:
+    return on_one_line(json.dumps(dialect.structural_tag(constraint), ensure_ascii=False))
+
+
+def _with_any_arguments(tool: CallableTool) -> CallableTool:
+    return replace(tool, arguments=AnyObject())
+
+
+def log_loosened(what: str, problem: str) -> None:
+    logger.warning("loosened, because it cannot be enforced: %s: %s", what, problem)
 
 
 def looser_and_looser(constraint: Constraint) -> Iterator[Constraint]:
-    """The constraint, and what is left of it where an engine can enforce less. The last one every engine can."""
+    """For an engine that does not say what it cannot enforce: the constraint, and what is left of it for one that
+    can enforce less. The last one every engine can."""
     yield constraint
-    any_arguments = tuple(replace(tool, arguments=AnyObject()) for tool in constraint.tools)
+    any_arguments = tuple(map(_with_any_arguments, constraint.tools))
     yield replace(constraint, tools=any_arguments)
     yield replace(constraint, tools=any_arguments, answer_schema={})
 
@@ -61,7 +92,7 @@ def on_one_line(tag: str) -> str:
     """`tag` with one form for what matches a schema, that of `json.dumps`: of free white space a model can write more
     and more, until its tokens are used up.
 
-    Raises RuntimeError or ValueError where xgrammar cannot read it. Reading takes milliseconds; the compiling is the
+    Raises `_UNREADABLE` where xgrammar cannot read it. Reading takes milliseconds; the compiling is the
     scheduler's, beside its loop.
     """
     from xgrammar import Grammar

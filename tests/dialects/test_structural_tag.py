@@ -4,6 +4,7 @@ are legal."""
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 from pathlib import Path
 
@@ -15,13 +16,13 @@ from sgcx.responses.constraint import Constraint, constraint_of
 from sgcx.responses.request import parse_request
 
 _ACCEPT = """
-import json, sys
+import json, pickle, sys
 from xgrammar import Grammar
 from xgrammar.testing import _is_grammar_accept_string
-from sgcx.engines.structural_tags import on_one_line
+from sgcx.engines.structural_tags import enforceable_tag
 verdicts = []
-for tag, texts in json.load(sys.stdin):
-    grammar = Grammar.from_structural_tag(on_one_line(json.dumps(tag)))
+for constraint, dialect, texts in pickle.load(sys.stdin.buffer):
+    grammar = Grammar.from_structural_tag(enforceable_tag(constraint, dialect))
     verdicts.append([_is_grammar_accept_string(grammar, text) for text in texts])
 print(json.dumps(verdicts))
 """
@@ -47,6 +48,19 @@ TOOLS = [
         "format": {"type": "grammar", "syntax": "lark", "definition": APPLY_PATCH},
     },
 ]
+UNREADABLE = {"type": "string", "pattern": "(?=x)x"}
+UNREADABLE_TOOL = {
+    "type": "function",
+    "name": "unreadable",
+    "strict": True,
+    "parameters": {
+        "type": "object",
+        "properties": {"x": UNREADABLE},
+        "required": ["x"],
+        "additionalProperties": False,
+    },
+}
+UNREADABLE_ANSWER = {"type": "json_schema", "name": "s", "schema": {"type": "object", "properties": {"x": UNREADABLE}}}
 TYPED_TOOLS = [{"type": "shell"}, {"type": "local_shell"}, {"type": "apply_patch"}]
 SCHEMA = {"type": "json_schema", "name": "s", "schema": {"type": "object", "properties": {"ok": {"type": "boolean"}}}}
 TALL_SCHEMA = {
@@ -125,6 +139,16 @@ CASES = {
         ['{"é": "  \\n  ", "any": [{"x": [1, 2]}]}'],
         ['{\n"é": ""}', '{"é":  ""}', '{"é": "" }', '{"é": "", "any": [ 1]}', '{"é": "", "any": [{"x":\n1}]}'],
     ),
+    "a schema that cannot be read loosens its own tool": (
+        {"tools": [*TOOLS, UNREADABLE_TOOL], "text": {"format": SCHEMA}},
+        ['{"ok": true}', [("unreadable", '{"y": 1}')], [PICK]],
+        ['{"ok": 1}', [BAD_PICK], [patch(BAD_PATCH)]],
+    ),
+    "a schema of answers that cannot be read loosens no tool": (
+        {"text": {"format": UNREADABLE_ANSWER}},
+        ['{"x": 1}', [PICK]],
+        ["text", [BAD_PICK], [patch(BAD_PATCH)]],
+    ),
     "a schema where no tool may be called": (
         {"text": {"format": SCHEMA}, "tool_choice": "none"},
         ['{"ok": true}'],
@@ -149,33 +173,39 @@ def constraint(**fields) -> Constraint:
 
 
 @pytest.fixture(scope="module", params=[(KimiK2(), kimi), (DeepSeekR1(), deepseek)], ids=["kimi_k2", "deepseek_r1"])
-def verdicts(request, engine_python):
-    """Per case the verdicts on its legal and its illegal texts; one process for all of them."""
+def judged(request, engine_python):
+    """Per case the verdicts on its legal and its illegal texts, and what was logged; one process for all of them."""
     dialect, written = request.param
 
     def text(case):
         return case if isinstance(case, str) else written(*case)
 
     asked = [
-        (dialect.structural_tag(constraint(**fields)), [text(case) for case in (*legal, *illegal)])
+        (constraint(**fields), dialect, [text(case) for case in (*legal, *illegal)])
         for fields, legal, illegal in CASES.values()
     ]
     done = subprocess.run(
         [engine_python, "-W", "ignore", "-c", _ACCEPT],
-        input=json.dumps(asked),
+        input=pickle.dumps(asked),
         capture_output=True,
-        text=True,
         cwd=ROOT,
         timeout=300,
     )
-    assert done.returncode == 0, done.stderr
-    return dict(zip(CASES, json.loads(done.stdout), strict=True))
+    assert done.returncode == 0, done.stderr.decode()
+    return dict(zip(CASES, json.loads(done.stdout), strict=True)), done.stderr.decode()
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_xgrammar_takes_the_legal_texts_only(verdicts, name):
+def test_xgrammar_takes_the_legal_texts_only(judged, name):
+    verdicts, _ = judged
     _, legal, illegal = CASES[name]
     assert verdicts[name] == [True] * len(legal) + [False] * len(illegal)
+
+
+def test_what_is_loosened_is_named_in_the_log(judged):
+    _, log = judged
+    loosened = [line.split(": ")[1] for line in log.splitlines() if line.startswith("loosened")]
+    assert loosened == ["arguments of 'unreadable'", "the answer's schema"]
 
 
 def test_what_binds_nothing_needs_no_grammar():
