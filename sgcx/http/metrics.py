@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sgcx.http.errors import CLIENT_CLOSED_REQUEST, ERROR_CODE
 from sgcx.responses.deltas import CompactionStarted, EngineDelta, Usage
+from sgcx.responses.grammars.matcher import Verdict
 from sgcx.responses.stream import ResponseStatus, ResponseStream
 
 FIRST_TOKEN_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12, 25, 50, 100, 200)
@@ -72,6 +73,8 @@ class Metrics:
     responses_in_progress: int = 0
     websocket_connections: int = 0
     heartbeats: int = 0
+    custom_inputs: Counter[Verdict] = field(default_factory=Counter)
+    """Inputs of custom tools that have a grammar."""
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
@@ -110,6 +113,7 @@ class ResponseWatch:
         metrics.responses_in_progress -= 1
         metrics.responses[_labels(stream)] += 1
         metrics.heartbeats += stream.heartbeats
+        metrics.custom_inputs.update(check.verdict for check in stream.checks)
         metrics.duration_s.observe(now - self._began)
         usage = stream.usage
         if usage is not None:

@@ -10,18 +10,14 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sgcx.responses.grammars.expressions import Grammar, UnsupportedGrammar
+from sgcx.responses.grammars.definition import parse_definition
+from sgcx.responses.grammars.expressions import UnsupportedGrammar
 from sgcx.responses.grammars.json import json_property_ebnf
-from sgcx.responses.grammars.lark import START, parse_lark
-from sgcx.responses.grammars.regex import parse_regex
 from sgcx.responses.tools.choice import ToolChoice
 from sgcx.responses.tools.declared import CUSTOM_INPUT, CustomTool, FunctionTool, Tool
 from sgcx.responses.tools.table import ToolTable
 from sgcx.responses.tools.typed import TypedTool
 from sgcx.responses.wire import JsonObject
-
-_LONGEST_GRAMMAR = 64 * 1024
-"""Characters of a definition. Longer ones could take seconds to read, and longer to compile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +133,6 @@ def _arguments(tool: Tool) -> Arguments:
 def _translated(definition: str, syntax: str) -> str | UnsupportedGrammar:
     """EBNF over the arguments of the function that stands for a custom tool. Clients send the same ones every turn."""
     try:
-        return json_property_ebnf(CUSTOM_INPUT, _grammar(definition, syntax))
+        return json_property_ebnf(CUSTOM_INPUT, parse_definition(definition, syntax))
     except UnsupportedGrammar as unsupported:
         return unsupported
-
-
-def _grammar(definition: str, syntax: str) -> Grammar:
-    if len(definition) > _LONGEST_GRAMMAR:
-        raise UnsupportedGrammar(f"longer than {_LONGEST_GRAMMAR} characters")
-    match syntax:
-        case "lark":
-            return parse_lark(definition)
-        case "regex":
-            return Grammar({START: parse_regex(definition)}, START)
-    raise UnsupportedGrammar(f"the syntax {syntax!r}")

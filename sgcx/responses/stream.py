@@ -32,7 +32,7 @@ from sgcx.responses.deltas import (
 )
 from sgcx.responses.events import Event, ResponseEventType
 from sgcx.responses.item_ids import NewId, new_item_id
-from sgcx.responses.output.calls import CallItem, call_item
+from sgcx.responses.output.calls import CallItem, InputCheck, call_item
 from sgcx.responses.output.compaction import CompactionItem
 from sgcx.responses.output.items import (
     ItemStatus,
@@ -82,6 +82,8 @@ class ResponseStream:
     error_code: str | None = field(default=None, init=False)
     """Of a response that failed."""
     heartbeats: int = field(default=0, init=False)
+    checks: list[InputCheck] = field(default_factory=list, init=False)
+    """Of the calls that were announced as done."""
     _created_at: int = field(default=0, init=False)
     _open: OutputItem | None = field(default=None, init=False)
     _output: list[JsonObject] = field(default_factory=list, init=False)
@@ -193,10 +195,13 @@ class ResponseStream:
                 return self._finish_call()
 
     def _finish_call(self) -> list[Event]:
-        self._open_call()
+        call = self._open_call()
         self._calls += 1
         self._leaves_out = self._calls == self.max_tool_calls
-        return self._close("completed")
+        done = self._close("completed")
+        if call.check is not None:
+            self.checks.append(call.check)
+        return done
 
     def _feed_compaction(self, delta: CompactionStarted | CompactionFinished) -> list[Event]:
         if isinstance(delta, CompactionStarted):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
 import openai
@@ -35,6 +37,7 @@ CALLS = (
     usage(9, 4),
     DONE,
 )
+APPLY_PATCH = (Path(__file__).parents[1] / "dialects" / "apply_patch.lark").read_text(encoding="utf-8")
 TOOLS = [
     {"type": "function", "name": "read", "parameters": {"type": "object", "properties": {"path": {"type": "string"}}}},
     {"type": "custom", "name": "apply_patch"},
@@ -129,6 +132,34 @@ def test_what_only_the_model_is_told_is_reported(paths):
     ]
     assert "x-sgcx-ignored" not in enforced.headers
     assert upstream.requests[1]["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
+def test_an_input_that_no_engine_bound_to_its_grammar_is_checked_and_goes_out_all_the_same(paths, caplog):
+    patch = "*** Begin Patch\n*** Add File: a\n+x\n*** End Patch"
+    written = {"0": patch, "1": patch.replace("+x", "x"), "2": "```\n1+2\n```", "3": patch.partition("+")[0]}
+    names = {"2": "sum"}
+    calls = [
+        call(int(index), names.get(index, "apply_patch"), json.dumps({"input": text}), f"id{index}")
+        for index, text in written.items()
+    ]
+    tools = [
+        {"type": "custom", "name": name, "format": {"type": "grammar", "syntax": syntax, "definition": definition}}
+        for name, syntax, definition in (("apply_patch", "lark", APPLY_PATCH), ("sum", "regex", r"\d+(\+\d+)*\n"))
+    ]
+    play = (chunk(tool_calls=calls), chunk("tool_calls"), usage(9, 4), DONE)
+    with played(play) as upstream, client(upstream, paths) as sdk:
+        with sdk.responses.stream(model="m", input="hi", tools=tools) as stream:
+            stream.until_done()
+            streamed = stream.get_final_response()
+        whole = sdk.responses.create(model="m", input="hi", tools=tools)
+        metrics = httpx.get(str(sdk.base_url.join("/metrics")), headers=sdk.auth_headers).text
+    for response in (streamed, whole):
+        assert response.status == "completed"
+        assert [item.input for item in response.output] == [*map(written.get, "01"), "1+2\n", written["3"]]
+        for problem in ("does not match its grammar from character 33 on", "ends too early for its grammar"):
+            assert f"{response.id}: the input of the tool 'apply_patch' {problem}" in caplog.text
+    assert 'sgcx_custom_inputs_total{verdict="matches"} 4.0' in metrics
+    assert 'sgcx_custom_inputs_total{verdict="differs"} 4.0' in metrics
 
 
 def test_the_upstreams_refusals_are_the_sdks_errors(paths):

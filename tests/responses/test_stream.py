@@ -72,7 +72,7 @@ SHORT = {
     "response.failed": "F",
 }
 NOT_WRITTEN = ("response.output_item", "response.content_part", "response.reasoning_summary_part")
-GRAMMAR = re.compile(r"^CP(AK?D+E+I)*(AK?D*)?[TUF]$")
+GRAMMAR = re.compile(r"^CP(A(K?D+E+|E)I)*(AK?D*)?[TUF]$")  # the input of a custom tool may be empty
 
 
 def make_stream(**options):

@@ -78,6 +78,14 @@ def _requests(metrics: Metrics) -> Iterator[Metric]:
     )
     yield GaugeMetricFamily("sgcx_websocket_connections", "Open WebSocket connections", metrics.websocket_connections)
     yield CounterMetricFamily("sgcx_heartbeats", "Signs of life sent while the engine was silent", metrics.heartbeats)
+    inputs = CounterMetricFamily(
+        "sgcx_custom_inputs",
+        "Inputs of custom tools, by what became of the check against the tool's grammar",
+        labels=("verdict",),
+    )
+    for verdict, count in dict(metrics.custom_inputs).items():
+        inputs.add_metric((verdict,), count)
+    yield inputs
 
 
 def _tokens(metrics: Metrics) -> Iterator[Metric]:

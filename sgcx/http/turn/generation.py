@@ -76,7 +76,22 @@ async def events(
     finally:
         await generation.close()
         generation.watch.end(stream)
+        _log_checks(stream, request_id)
         _log_end(stream, request_id)
+
+
+def _log_checks(stream: ResponseStream, request_id: str) -> None:
+    for check in stream.checks:
+        match check.verdict:
+            case "differs" if check.matching == check.characters:
+                problem = "ends too early for its grammar"
+            case "differs":
+                problem = f"does not match its grammar from character {check.matching + 1} on"
+            case "unchecked":
+                problem = "takes too long to check against its grammar"
+            case "matches":
+                continue
+        logger.warning("%s: the input of the tool %r %s", request_id, check.tool, problem)
 
 
 def _log_end(stream: ResponseStream, request_id: str) -> None:

@@ -2,6 +2,10 @@
 
 The model writes `{"input": "…"}`; the client wants what the string stands for, and shows a patch while it grows.
 Other shapes that models fall into are understood too, but only when they are complete.
+
+Where the tool has a grammar the input is held against it: not every engine enforces one. An input that differs goes
+out all the same, for the client to answer; a code fence around it, or a line feed that is missing at its end, is mended
+where the grammar leaves no doubt.
 """
 
 from __future__ import annotations
@@ -13,11 +17,13 @@ from typing import Literal, assert_never
 
 from sgcx.responses.arguments.json_string import JsonString, unescaped, well_formed
 from sgcx.responses.arguments.mending import decode
+from sgcx.responses.grammars.matcher import Matcher, matcher_of
 from sgcx.responses.tools.declared import CUSTOM_INPUT, CustomTool
 
 _OPENING = re.compile(rf'\s*\{{\s*"{CUSTOM_INPUT}"\s*:\s*"')
 _MAX_OPENING_CHARACTERS = 64
 """A longer beginning is of another shape."""
+_FENCE = "```"
 _PATCH_BEGIN = "*** Begin Patch"
 _PATCH = re.compile(r"^\*\*\* Begin Patch$.*^\*\*\* End Patch$", re.MULTILINE | re.DOTALL)
 
@@ -33,9 +39,30 @@ class CustomInputStream:
     _waiting: str = field(default="", init=False)
     """What has not gone out yet: as written in `opening` and `whole`, unescaped in `head`."""
     _string: JsonString = field(default_factory=JsonString, init=False)
+    matcher: Matcher | None = field(init=False)
+    """Has read what went out. None: the tool has no grammar, or one that cannot be read."""
+
+    def __post_init__(self) -> None:
+        grammar = self.tool.grammar
+        self.matcher = None if grammar is None else matcher_of(grammar, self.tool.syntax or "lark")
 
     def feed(self, text: str) -> str:
         """What can go out now. Never half a character."""
+        return self._checked(self._read(text))
+
+    def finish(self) -> str:
+        """What is left."""
+        left = self._checked(self._left())
+        if self.matcher is None or self.matcher.verdict != "differs" or self.matcher.ahead("\n").verdict != "matches":
+            return left
+        return left + self._checked("\n")
+
+    def _checked(self, piece: str) -> str:
+        if self.matcher is not None:
+            self.matcher.feed(piece)
+        return piece
+
+    def _read(self, text: str) -> str:
         match self._state:
             case "opening":
                 self._waiting += text
@@ -49,8 +76,7 @@ class CustomInputStream:
                 return ""
         assert_never(self._state)
 
-    def finish(self) -> str:
-        """What is left."""
+    def _left(self) -> str:
         match self._state:
             case "opening" | "whole":
                 return self._unwrapped(_found_input(self._waiting))
@@ -71,9 +97,11 @@ class CustomInputStream:
         return self._decide(self._string.feed(content))
 
     def _decide(self, piece: str) -> str:
-        """A patch may be wrapped in something, and is taken out of it when it is complete; all else streams."""
+        """What may be wrapped in something is taken out of it when it is complete; all else streams."""
         self._waiting += unescaped(piece)
         if self._wants_patch() and not self._waiting.startswith(_PATCH_BEGIN):
+            return ""
+        if self._waiting[: len(_FENCE)] == _FENCE[: len(self._waiting)] and self._wants_no_fence():
             return ""
         head, self._waiting, self._state = self._waiting, "", "streaming"
         return head
@@ -81,12 +109,25 @@ class CustomInputStream:
     def _wants_patch(self) -> bool:
         return _PATCH_BEGIN in (self.tool.grammar or "")
 
+    def _wants_no_fence(self) -> bool:
+        return self.matcher is not None and self.matcher.ahead(_FENCE).stuck
+
     def _unwrapped(self, text: str) -> str:
-        """A patch out of code fences or a heredoc, where the tool's grammar wants the bare patch."""
-        if not self._wants_patch() or text.startswith(_PATCH_BEGIN):
-            return text
-        patch = _PATCH.search(text)
-        return patch.group(0) if patch else text
+        if self._wants_patch() and not text.startswith(_PATCH_BEGIN):
+            patch = _PATCH.search(text)  # out of code fences or a heredoc
+            return patch.group(0) if patch else text
+        if text.startswith(_FENCE) and self._wants_no_fence():
+            return self._unfenced(text)
+        return text
+
+    def _unfenced(self, text: str) -> str:
+        """What the fences enclose, if that is what the grammar wants."""
+        assert self.matcher is not None
+        _, _, rest = text.rstrip().partition("\n")
+        enclosed = rest.removesuffix(_FENCE)
+        candidates = (enclosed, enclosed.removesuffix("\n")) if len(enclosed) < len(rest) else ()
+        matching = (candidate for candidate in candidates if self.matcher.ahead(candidate).verdict == "matches")
+        return next(matching, text)
 
 
 def _found_input(text: str) -> str:

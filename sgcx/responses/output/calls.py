@@ -15,6 +15,7 @@ from sgcx.responses.arguments.custom_input import CustomInputStream
 from sgcx.responses.arguments.mending import declared_only, finish_object, sendable, strings
 from sgcx.responses.arguments.stream import ArgumentStream
 from sgcx.responses.events import Event
+from sgcx.responses.grammars.matcher import Matcher, Verdict
 from sgcx.responses.item_ids import NewId, new_item_id
 from sgcx.responses.output.items import ItemStatus
 from sgcx.responses.tools.declared import CustomTool, FunctionTool
@@ -23,12 +24,30 @@ from sgcx.responses.tools.typed import TypedTool
 from sgcx.responses.wire import JsonObject
 
 
+@dataclass(frozen=True, slots=True)
+class InputCheck:
+    """What came of holding a custom tool's input against the tool's grammar.
+
+    An input that matches could begin with the first `matching` of its `characters`.
+    """
+
+    tool: str
+    verdict: Verdict
+    matching: int
+    characters: int
+
+
 @dataclass(slots=True)
 class CallItem(ABC):
     id: str
     call_id: str
     _pieces: list[str] = field(default_factory=list, init=False)
     """What is known of the call's content."""
+
+    @property
+    def check(self) -> InputCheck | None:
+        """Of a call that is closed; None: there was nothing to hold it against."""
+        return None
 
     @abstractmethod
     def snapshot(self, status: ItemStatus) -> JsonObject: ...
@@ -102,9 +121,16 @@ class FunctionCallItem(StreamedCallItem):
 @dataclass(slots=True)
 class CustomToolCallItem(StreamedCallItem):
     tool: CustomTool
+    _matcher: Matcher | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self._stream = CustomInputStream(self.tool)
+        stream = CustomInputStream(self.tool)
+        self._stream, self._matcher = stream, stream.matcher
+
+    @property
+    def check(self) -> InputCheck | None:
+        matcher = self._matcher
+        return InputCheck(self.tool.name, matcher.verdict, matcher.read, len(self._text())) if matcher else None
 
     def snapshot(self, status: ItemStatus) -> JsonObject:
         namespace = {"namespace": self.tool.namespace} if self.tool.namespace else {}

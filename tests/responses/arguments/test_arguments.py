@@ -44,6 +44,7 @@ def finish_custom_input(text, tool):
 
 
 PATCH = CustomTool("apply_patch", None, grammar='start: "*** Begin Patch" LF', syntax="lark")
+SUM = CustomTool("sum", None, grammar=r"\d+(\+\d+)*\n", syntax="regex")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_complete_arguments_decode_to_what_the_schema_makes_of_them(text):
 def test_the_pieces_in_which_a_call_is_written_do_not_matter(text, lengths):
     pieces = cut(text, lengths)
     assert through(ArgumentStream(EXEC.parameters), pieces) == finish_arguments(text, EXEC.parameters)
-    for tool in (PATCH, CustomTool("note", None)):
+    for tool in (PATCH, CustomTool("note", None), SUM):
         assert through(CustomInputStream(tool), pieces) == finish_custom_input(text, tool)
 
 
@@ -177,6 +178,40 @@ def test_raw_line_breaks_and_halves_of_characters_do_not_spoil_an_input():
 def test_text_without_a_patch_stays_as_it_is():
     assert finish_custom_input("hello", PATCH) == "hello"
     assert finish_custom_input('{"input": "```x```"}', CustomTool("note", None)) == "```x```"
+
+
+@pytest.mark.parametrize(
+    ("text", "mended"),
+    [
+        ("1+2\n", "1+2\n"),
+        ("1+2", "1+2\n"),
+        ("```\n1+2\n```", "1+2\n"),
+        ("```text\n1+2\n```\n", "1+2\n"),
+        ("```\n1+x\n```", "```\n1+x\n```"),
+        ("```\n1+2\n", "```\n1+2\n"),
+        ("```1+2```", "```1+2```"),
+        ("``", "``"),
+        ("1+", "1+"),
+        ("1+x\n", "1+x\n"),
+        ("", ""),
+    ],
+)
+def test_an_input_is_mended_where_its_grammar_leaves_no_doubt(text, mended):
+    for written in (json.dumps({"input": text}), json.dumps({"other": text})):
+        assert finish_custom_input(written, SUM) == mended
+
+
+def test_fences_and_missing_line_feeds_stay_where_the_grammar_allows_them():
+    for grammar in (r"(.|\n)*", r"```[a-z]+", r"[^\n]*"):
+        tool = CustomTool("note", None, grammar=grammar, syntax="regex")
+        for text in ("```\nx\n```", "```x", "a"):
+            assert finish_custom_input(json.dumps({"input": text}), tool) == text
+
+
+def test_an_input_with_a_grammar_goes_out_while_it_is_written():
+    stream = CustomInputStream(SUM)
+    assert [stream.feed(piece) for piece in ('{"input": "1', "+2", "+", '3"', "}")] == ["1", "+2", "+", "3", ""]
+    assert stream.finish() == "\n"
 
 
 class Counted(str):
