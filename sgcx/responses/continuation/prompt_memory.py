@@ -15,13 +15,14 @@ from typing import Literal
 
 import orjson
 
+from sgcx.byte_sizes import MIB
 from sgcx.responses.items import InputItem
 from sgcx.responses.request import ResponsesRequest
 from sgcx.responses.wire import JsonValue
 
 MissReason = Literal["first_or_evicted", "tools_changed", "instructions_changed", "input_changed"]
 _MAX_KEYS = 512
-_MAX_BYTES = 64 << 20
+_MAX_BYTES = 64 * MIB
 _PROMPTS_PER_KEY = 4
 """Sub-agents share their parent's key, each with a conversation of its own."""
 
