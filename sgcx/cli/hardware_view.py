@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sgcx.byte_sizes import GIB, gib
 from sgcx.planning.gpu_facts import GpuLink, GpuProcess, LinkKind, PcieLink
-from sgcx.planning.host_facts import FileSystem, Limit, NetworkAdapter
+from sgcx.planning.host_facts import FileSystem, Limit, MemoryFacts, NetworkAdapter, NumaNode
 from sgcx.planning.snapshot import GpuSnapshot, HardwareSnapshot
 
 Line = tuple[str, str]
@@ -121,11 +121,9 @@ def _describe_host(snapshot: HardwareSnapshot) -> Iterator[Line]:
     if snapshot.cpu.flags:
         yield "", " ".join(snapshot.cpu.flags)
     if len(snapshot.numa_nodes) > 1:
-        yield "NUMA", f"{len(snapshot.numa_nodes)} nodes"
+        yield from _labelled("NUMA", [_numa_node(each) for each in snapshot.numa_nodes])
     yield "Memory", f"{gib(snapshot.memory_available_bytes)} of {gib(snapshot.memory_total_bytes)} available"
-    limit_bytes = snapshot.memory.limit_bytes
-    if limit_bytes is not None and limit_bytes < snapshot.memory_total_bytes:
-        yield "", f"limited to {gib(limit_bytes)} by a control group"
+    yield from _labelled("", _memory(snapshot.memory, snapshot.memory_total_bytes))
     yield from _labelled("Disk", [_file_system(each) for each in snapshot.file_systems])
     yield from _labelled("Network", [_adapter(each) for each in snapshot.network])
     limits = snapshot.limits
@@ -136,6 +134,22 @@ def _describe_host(snapshot: HardwareSnapshot) -> Iterator[Line]:
 def _labelled(label: str, texts: list[str]) -> Iterator[Line]:
     for index, text in enumerate(texts):
         yield ("" if index else label), text
+
+
+def _numa_node(node: NumaNode) -> str:
+    memory = "" if node.memory_total_bytes is None else f", {gib(node.memory_total_bytes)}"
+    return f"node {node.index}: processors {node.cpus}{memory}"
+
+
+def _memory(memory: MemoryFacts, total_bytes: int) -> list[str]:
+    """What else there is to say of it."""
+    lines: list[str] = []
+    if memory.limit_bytes is not None and memory.limit_bytes < total_bytes:
+        version = "" if memory.cgroup_version is None else f" (version {memory.cgroup_version})"
+        lines.append(f"limited to {gib(memory.limit_bytes)} by a control group{version}")
+    if memory.swap_total_bytes and memory.swap_free_bytes is not None:
+        lines.append(f"{gib(memory.swap_free_bytes)} of {gib(memory.swap_total_bytes)} of swap free")
+    return lines
 
 
 def _file_system(each: FileSystem) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
 
 import pytest
 from cli_runner import Said, Sgcx
@@ -12,6 +13,7 @@ from recorded_machines import MACHINE_NAMES, recorded_machine
 
 from sgcx import __version__
 from sgcx.cli.hardware_view import describe
+from sgcx.planning.host_facts import MemoryFacts
 from sgcx.planning.snapshot import parse_snapshot
 
 
@@ -60,6 +62,13 @@ def test_what_matters_about_gpus_is_on_screen() -> None:
     assert _shown("8xH200_fabric_down", "") != []
     assert "NVLink fabric in_progress" in _shown("8xH200_fabric_down", "")[0]
     assert _shown("container_with_32GB", "Limits") == snapshot(["Limits: 1024 open files, 0.1 MiB locked memory"])
+
+
+def test_where_processors_and_memory_are_is_on_screen() -> None:
+    assert _shown("8xH200", "NUMA") == snapshot(["NUMA: node 0: processors 0-47,96-143, 1024.0 GiB"])
+    swapping = replace(recorded_machine("container_with_32GB"), memory=MemoryFacts(32 << 30, 2, 8 << 30, 6 << 30))
+    shown = [text for label, text in describe(swapping) if not label]
+    assert {"limited to 32.0 GiB by a control group (version 2)", "6.0 GiB of 8.0 GiB of swap free"} <= set(shown)
 
 
 @pytest.mark.parametrize("name", ["8xA100_MIG"])
