@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sgcx.byte_sizes import GIB, gib
+from sgcx.byte_sizes import GIB, MIB, gib
 from sgcx.planning.gpu_facts import GpuLink, GpuProcess, LinkKind, PcieLink
 from sgcx.planning.host_facts import FileSystem, Limit, MemoryFacts, NetworkAdapter, NumaNode
 from sgcx.planning.snapshot import GpuSnapshot, HardwareSnapshot
@@ -159,7 +159,7 @@ def _file_system(each: FileSystem) -> str:
 
 
 def _amount(count: int) -> str:
-    return gib(count) if count >= GIB else f"{count / (1 << 20):.1f} MiB"
+    return gib(count) if count >= GIB else f"{count / MIB:.1f} MiB"
 
 
 def _adapter(each: NetworkAdapter) -> str:

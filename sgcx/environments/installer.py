@@ -17,6 +17,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from sgcx.byte_sizes import GIB
 from sgcx.environments.engine_marker import EngineMarker, lock_sha256, measure_bytes, write_marker
 from sgcx.environments.engine_specs import EngineDirectory, EngineSpec
 from sgcx.environments.install_preflight import check_free_space, check_python
@@ -30,7 +31,7 @@ _PIP = canonicalize_name("pip")
 _TORCH = canonicalize_name("torch")
 # torch's CUDA build names its own triton; the lock's is put back after it.
 _NOT_CONSTRAINED = frozenset({canonicalize_name("triton")})
-_TORCH_WITH_CUDA_BYTES = 8 << 30
+_TORCH_WITH_CUDA_BYTES = 8 * GIB
 _PROOF_TIMEOUT_S = 600
 
 

@@ -12,16 +12,17 @@ import orjson
 import zstandard
 from starlette.requests import Request
 
+from sgcx.byte_sizes import MIB
 from sgcx.errors import InvalidRequest
 
-MAX_BODY_BYTES = 256 << 20
+MAX_BODY_BYTES = 256 * MIB
 UNSUPPORTED_ENCODING = "unsupported_content_encoding"
 _MAX_DEPTH = 200
 _ENCODER_DEPTH = 254
 """How deep orjson writes; it reads deeper. What clients send comes back to them, further in than it was."""
 _PACKED_BYTES = 64 << 10
-_PIECE_BYTES = 1 << 20
-_MAX_WINDOW_BYTES = 8 << 20
+_PIECE_BYTES = MIB
+_MAX_WINDOW_BYTES = 8 * MIB
 """What RFC 9659 allows a compressed body to ask for; a frame may claim gigabytes."""
 
 
@@ -115,4 +116,4 @@ def _unzstd(source: BinaryIO) -> Iterator[bytes]:
 
 
 def _too_large() -> InvalidRequest:
-    return InvalidRequest(f"The request body is larger than {MAX_BODY_BYTES >> 20} MiB")
+    return InvalidRequest(f"The request body is larger than {MAX_BODY_BYTES // MIB} MiB")

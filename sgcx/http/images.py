@@ -20,6 +20,7 @@ from typing import TypeGuard
 
 import httpx
 
+from sgcx.byte_sizes import MIB
 from sgcx.errors import InvalidRequest
 from sgcx.responses.items import ImagePart, InputItem, Message, Part, ToolOutput
 from sgcx.responses.request import ResponsesRequest
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 PRIVATE_IMAGES_VARIABLE = "SGCX_PRIVATE_IMAGES"
 """In the server's environment: where it is not empty, images may come from every address."""
 
-MAX_BYTES = 64 << 20
+MAX_BYTES = 64 * MIB
 """Of all images of a request together."""
 _DEADLINE_S = 20.0
 _MAX_REDIRECTS = 3
@@ -170,7 +171,7 @@ class _Downloads:
         async for chunk in response.aiter_raw():
             self.room_bytes -= len(chunk)
             if self.room_bytes < 0:
-                raise _failed(f"The images are larger than {MAX_BYTES >> 20} MiB together")
+                raise _failed(f"The images are larger than {MAX_BYTES // MIB} MiB together")
             content += chunk
         # What it is exactly the engine sees by itself.
         return f"data:image/{media_type.rpartition('/')[2]};base64,{base64.b64encode(content).decode()}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from sgcx.byte_sizes import MIB
 from sgcx.planning.architecture import Architecture, GqaAttention, MlaAttention
 
 Quantization = Literal["bf16", "fp8", "int8", "int4", "awq", "w4a16", "w4afp8", "nvfp4"]
@@ -47,7 +48,7 @@ class Storage:
 _BF16 = 2.0
 _FP8 = 1 + 4 / 128**2
 _W4A16 = 0.5 + 2 / 128
-_ROUNDING_BYTES = 9 * 2**20
+_ROUNDING_BYTES = 9 * MIB
 """By which the allocations of a layer with latent attention are rounded up: least on many GPUs, as measured on 8."""
 _STORAGE: dict[Quantization, Storage] = {
     "bf16": Storage(_BF16, _BF16, _BF16),

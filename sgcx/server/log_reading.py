@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from sgcx.byte_sizes import MIB
 from sgcx.server.log_rotation import rotated
 
 MAX_LINE_BYTES = 64 * 1024
 _BLOCK_BYTES = 64 * 1024
-_READ_BYTES = 1024 * 1024
+_READ_BYTES = MIB
 
 
 class LineSplitter:

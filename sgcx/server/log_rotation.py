@@ -2,7 +2,7 @@
 
 Before a launch the files are renamed. While the child writes they cannot be, so the log is copied and truncated in
 place; every writer has it open O_APPEND and simply goes on at the new end. What is written between the end of the
-copy and the truncation is lost, an instant's worth. Standard library only: the rotator runs inside the child.
+copy and the truncation is lost, an instant's worth. No third-party imports: the rotator runs inside the child.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import shutil
 import threading
 from pathlib import Path
 
+from sgcx.byte_sizes import MIB
+
 KEEP = 5
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 64 * MIB
 CHECK_INTERVAL_S = 5.0
 
 
@@ -73,7 +75,7 @@ class LogRotator:
         try:
             with self._path.open("rb") as source, partial.open("wb") as target:
                 os.fchmod(target.fileno(), 0o600)
-                shutil.copyfileobj(source, target, 1024 * 1024)
+                shutil.copyfileobj(source, target, MIB)
             _make_room(self._path, self._keep)
             partial.replace(rotated(self._path, 1))
         finally:

@@ -9,13 +9,14 @@ from pathlib import Path
 from time import time
 from typing import TypeVar
 
+from sgcx.byte_sizes import GIB
 from sgcx.responses.continuation.storage import Conversation, StoredResponse
 from sgcx.responses.wire import JsonObject
 from sgcx.store.response_store import ResponseStore
 
 Result = TypeVar("Result")
 
-MAX_BYTES = 1 << 30
+MAX_BYTES = GIB
 TTL_S = 30 * 24 * 3600.0
 """As long as the API keeps responses."""
 

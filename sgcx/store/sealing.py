@@ -21,11 +21,12 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from sgcx.byte_sizes import MIB
 from sgcx.errors import UserError
 from sgcx.responses.seal import Purpose
 
 PREFIX = "sgcx2."
-MAX_PLAINTEXT_BYTES = 32 << 20
+MAX_PLAINTEXT_BYTES = 32 * MIB
 _KEY_BYTES = 32
 _KEY_ID_BYTES = 8
 _NONCE_BYTES = 12

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from sgcx.byte_sizes import MIB
 from sgcx.weights.cache import HubCache
 from sgcx.weights.listing import Listing, RepositoryFile
 from sgcx.weights.progress import TransferMeter, TransferProgress
 
-_BLOCK_BYTES = 4 << 20
+_BLOCK_BYTES = 4 * MIB
 _MOST_THREADS = 8
 _POLL_S = 0.25
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from sgcx import __version__
 from sgcx.atomic_write import write_atomically
+from sgcx.byte_sizes import MIB
 from sgcx.codex.installation import catalog_path, profile_path, resolve_codex_home
 from sgcx.codex.runner import find_codex
 from sgcx.errors import SgcxError, UserError
@@ -32,7 +33,7 @@ from sgcx.profiles import list_profiles
 from sgcx.workflows.scrubbing import Scrubber, secrets_in
 
 _FOLDER = "sgcx-support"
-_LAST_BYTES = 4 << 20
+_LAST_BYTES = 4 * MIB
 """Of a log: the end tells most."""
 _SERVER_FILES = ("record.json", "child.json", "child.pid", "server.log*", "*.json")
 _ENGINE_FILES = ("engine.json", "pip.log")

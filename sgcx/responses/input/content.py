@@ -7,11 +7,12 @@ import binascii
 import json
 import re
 
+from sgcx.byte_sizes import MIB
 from sgcx.errors import InvalidRequest
 from sgcx.responses.items import ImagePart, Part, TextPart
 from sgcx.responses.parsing import Node
 
-MAX_FILE_BYTES = 8 << 20
+MAX_FILE_BYTES = 8 * MIB
 """More text than any context holds, and still quick to tokenize."""
 
 _DATA_URL = re.compile(r"data:([^;,]*)[^,]*,")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sgcx.byte_sizes import gib
+from sgcx.byte_sizes import GIB, gib
 from sgcx.planning.driver import DRIVER_FLOOR, driver_is_too_old
 from sgcx.planning.snapshot import GpuSnapshot, HardwareSnapshot
 from sgcx.workflows.checks.check import Check, Status, listed
 
 GPU = "GPU"
-_BUSY_BYTES = 1 << 30
+_BUSY_BYTES = GIB
 """Less than this is a desktop or a monitoring tool."""
 _OLDEST_CAPABILITY = (7, 5)
 _NO_GPU_WHY = "Without a GPU the rehearsal works (`sgcx up rehearsal`), and plans for other machines"

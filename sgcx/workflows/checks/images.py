@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sgcx.byte_sizes import gib
+from sgcx.byte_sizes import GIB, gib
 from sgcx.planning.snapshot import HardwareSnapshot
 from sgcx.server.child_config import CONFIG_NAME, load_child_config
 from sgcx.server.records import ServerRecord
@@ -14,7 +14,7 @@ from sgcx.workflows.checks.servers import SERVERS
 _CACHE_VARIABLE = "SGLANG_VLM_CACHE_SIZE_MB"
 _LARGEST_CACHE_MIB = 1024
 """SGLang's own default is 100."""
-_ROOM_BYTES = 2 << 30
+_ROOM_BYTES = 2 * GIB
 """What encoding a few large images takes beside what a server that has worked already holds."""
 
 
