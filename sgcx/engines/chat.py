@@ -7,7 +7,6 @@ Leaving a generation closes its connection; that is how such a server learns tha
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
@@ -26,6 +25,7 @@ from sgcx.engines.refusals import (
     upstream_unreachable,
 )
 from sgcx.engines.structural_tags import log_loosened, looser_and_looser
+from sgcx.engines.upstream_http import UpstreamHttp
 from sgcx.errors import EngineError
 from sgcx.responses.deltas import EngineDelta, Failed, Finished
 from sgcx.responses.dialect import Reader
@@ -33,14 +33,10 @@ from sgcx.responses.engine import EngineRequest
 from sgcx.responses.generation.logprob_alignment import LogprobAlignment
 from sgcx.responses.sse import SseDecoder
 
-_CONNECT_TIMEOUT_S = 5.0
-_SILENCE_TIMEOUT_S = 1800.0
-"""A queue and a long prompt can keep an engine silent for long; a host that is gone for good must still end."""
 _PROBE_TIMEOUT_S = 5.0
 _DRAIN_S = 0.1
 _PIECES_AHEAD = 1024
 _DONE = "[DONE]"
-_JSON = {"Content-Type": "application/json"}
 _OPEN_REASONING = "<think>"
 
 _End: TypeAlias = EngineError | Literal["end"]
@@ -52,24 +48,16 @@ class ChatEngine:
 
     def __init__(self, upstream: Upstream, *, api_key: str | None = None) -> None:
         self._upstream = upstream
-        self._client = httpx.AsyncClient(
-            headers={
-                "Accept-Encoding": "identity",
-                "User-Agent": "sgcx",
-                **({"Authorization": f"Bearer {api_key}"} if api_key else {}),
-            },
-            timeout=httpx.Timeout(_SILENCE_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S, pool=None),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-            trust_env=not is_loopback(upstream.url),
-        )
+        self._http = UpstreamHttp(upstream.url, api_key=api_key)
+        self._completions = httpx.URL(f"{upstream.url}/chat/completions")
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._http.aclose()
 
     async def healthy(self) -> bool:
         """Every engine lists its models, and no engine takes long to."""
         try:
-            answer = await self._client.get(f"{self._upstream.url}/models", timeout=_PROBE_TIMEOUT_S)
+            answer = await self._http.get(f"{self._upstream.url}/models", timeout_s=_PROBE_TIMEOUT_S)
         except httpx.HTTPError:
             return False
         return answer.is_success
@@ -128,7 +116,7 @@ class ChatEngine:
     async def _tokenize(self, url: str, request: EngineRequest) -> int:
         body = build_count_body(request, self._upstream)
         try:
-            answer = await self._client.post(url, content=orjson.dumps(body), headers=_JSON)
+            answer = await self._http.post(url, orjson.dumps(body))
         except httpx.HTTPError as error:
             raise upstream_unreachable(_reason(error)) from error
         if answer.status_code in (404, 405, 501):
@@ -187,14 +175,9 @@ class ChatEngine:
     @asynccontextmanager
     async def _response(self, request: EngineRequest) -> AsyncIterator[httpx.Response]:
         """The open response with a good status. On leaving, a connection that still streams is closed."""
-        outgoing = self._client.build_request(
-            "POST",
-            f"{self._upstream.url}/chat/completions",
-            content=orjson.dumps(build_body(request, self._upstream)),
-            headers={**_JSON, "X-Request-Id": request.request_id},
-        )
+        body = orjson.dumps(build_body(request, self._upstream))
         try:
-            response = await self._client.send(outgoing, stream=True)
+            response = await self._http.stream(self._completions, body, request_id=request.request_id)
         except httpx.HTTPError as error:
             raise upstream_unreachable(_reason(error)) from error
         try:
@@ -219,17 +202,6 @@ class ChatEngine:
             model=self._upstream.model,
             retry_after_s=int(wait) if wait.isdecimal() else None,
         )
-
-
-def is_loopback(url: str) -> bool:
-    """No proxy stands between a machine and itself, whatever the environment says."""
-    host = httpx.URL(url).host
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _bytes(response: httpx.Response) -> AsyncGenerator[bytes, None]:

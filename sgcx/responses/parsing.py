@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from sgcx.errors import InvalidRequest
 from sgcx.responses.wire import JsonObject, JsonValue
@@ -26,9 +25,11 @@ def _kind(value: JsonValue) -> str:
             return "an array"
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A JSON value and where it stands in the request."""
+class Node(NamedTuple):
+    """A JSON value and where it stands in the request.
+
+    A tuple: there is one for every field that is asked for, and a frozen dataclass takes several times as long to make.
+    """
 
     value: JsonValue
     path: str
@@ -42,7 +43,7 @@ class Node:
         return Node(self.as_object().get(key), f"{self.path}.{key}" if self.path else key)
 
     def as_object(self) -> JsonObject:
-        if not isinstance(self.value, Mapping):
+        if not isinstance(self.value, (dict, Mapping)):  # decoders make dicts, and whether it is one costs less to ask
             raise self.invalid("an object")
         return self.value
 

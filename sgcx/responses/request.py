@@ -251,10 +251,8 @@ _ECHOED: JsonObject = {
 
 def _echo(node: Node, stateful: bool) -> JsonObject:
     _require_types(node)
-    echo: dict[str, JsonValue] = {}
-    for name, default in _ECHOED.items():
-        sent = node.get(name).value
-        echo[name] = default if sent is None else sent
+    body = node.as_object()
+    echo = {name: default if (sent := body.get(name)) is None else sent for name, default in _ECHOED.items()}
     echo["tools"] = echoed_tools(node.get("tools"))
     reasoning = node.get("reasoning")
     effort = None if reasoning.is_null() else reasoning.get("effort").value

@@ -10,10 +10,11 @@ import pytest
 from chat_upstream import DONE, Cut, call, chunk, nobody_there, played, sse, usage
 
 from sgcx.dialects.kimi_k2 import KimiK2
-from sgcx.engines.chat import ChatEngine, is_loopback
+from sgcx.engines.chat import ChatEngine
 from sgcx.engines.chat_chunks import joined
 from sgcx.engines.chat_request import RawText, Upstream, build_body
 from sgcx.engines.structural_tags import looser_and_looser
+from sgcx.engines.upstream_http import is_loopback, proxy_for
 from sgcx.errors import EngineError
 from sgcx.responses.constraint import AnyObject, CallableTool, Constraint, SchemaObject
 from sgcx.responses.deltas import (
@@ -328,12 +329,36 @@ def test_an_upstream_that_stays_open_after_done_does_not_hold_the_answer():
         assert generate(upstream.url)[-1] == Finished("stop", Usage(3, 2, 1, 0))
 
 
-def test_proxies_are_for_other_machines():
+def test_proxies_are_for_other_machines(monkeypatch):
     assert is_loopback("http://127.0.0.9:1/v1")
     assert is_loopback("http://localhost/v1")
     assert is_loopback("http://[::1]:1/v1")
     assert not is_loopback("http://10.0.0.1/v1")
-    assert not is_loopback("https://engine.example/v1")
+    monkeypatch.setenv("http_proxy", "http://proxy.example:8080")
+    monkeypatch.setenv("https_proxy", "proxy.example:8443")
+    monkeypatch.setenv("no_proxy", "inside.example")
+    assert proxy_for("http://127.0.0.9:1/v1") is None
+    assert proxy_for("http://inside.example/v1") is None
+    assert proxy_for("http://10.0.0.1/v1") == "http://proxy.example:8080"
+    assert proxy_for("https://engine.example/v1") == "http://proxy.example:8443"
+
+
+def test_an_engine_behind_a_proxy_is_asked_through_it(monkeypatch):
+    async def first_line():
+        async def proxy(reader, writer):
+            asked.set_result(await reader.readline())
+            writer.close()
+
+        asked = asyncio.get_running_loop().create_future()
+        async with await asyncio.start_server(proxy, "127.0.0.1", 0) as server:
+            monkeypatch.setenv("http_proxy", f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            monkeypatch.delenv("no_proxy", raising=False)
+            async with aclosing(ChatEngine(Upstream(url="http://engine.example/v1", model="m"))) as engine:
+                with pytest.raises(EngineError):
+                    await anext(engine.generate(request()))
+        return await asked
+
+    assert asyncio.run(first_line()) == b"POST http://engine.example/v1/chat/completions HTTP/1.1\r\n"
 
 
 def count(url, **options):
