@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -306,11 +307,11 @@ def _awaited(process: subprocess.Popen, log: Path, ready: Callable[[str], bool])
 def rehearsal(sglang: str):
     up = [sys.executable, "-m", "sgcx", "up", "rehearsal", "--port", "0", "--no-auth", "--json", "--name", "compare"]
     up += ["--sglang", sglang]
-    done = subprocess.run(up, capture_output=True, text=True, timeout=_READY_S, check=False)
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
-    server = json.loads(done.stdout)
     try:
+        done = subprocess.run(up, capture_output=True, text=True, timeout=_READY_S, check=False)
+        if done.returncode:
+            raise SystemExit(done.stdout + done.stderr)
+        server = json.loads(done.stdout)
         yield server["base_url"].removesuffix("/v1"), psutil.Process(server["pid"])
     finally:
         subprocess.run([sys.executable, "-m", "sgcx", "down", "compare"], capture_output=True, timeout=60, check=False)
@@ -344,6 +345,7 @@ def main() -> None:
     parser.add_argument("--native")
     parser.add_argument("--litellm", type=Path)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the servers end with us, however we end
     match options.what:
         case "endpoint":
             compare_endpoint(options.sglang, options.native)
