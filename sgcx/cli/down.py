@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from sgcx.cli.options import Json, ServerName
+from sgcx.cli.options import Json, ServerName, StopDeadline
 
 
 def register(app: typer.Typer) -> None:
@@ -15,7 +13,7 @@ def register(app: typer.Typer) -> None:
 
 def down(
     name: ServerName = None,
-    deadline: Annotated[float, typer.Option(min=0, help="Seconds for running answers to finish.")] = 30,
+    deadline: StopDeadline = 30,
     json: Json = False,
 ) -> None:
     """Stop a server: answers that run may finish, then everything it started ends."""

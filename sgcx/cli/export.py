@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgcx.cli.options import Json
+from sgcx.cli.options import Json, NewServerName, ProfileToServe
 from sgcx.cli.plan_options import (
     Concurrency,
     Context,
@@ -32,8 +32,8 @@ def register(app: typer.Typer) -> None:
 
 def export(
     format: Annotated[str, typer.Argument(metavar="systemd|compose|k8s", help="For which supervisor.")],
-    model: Annotated[str, typer.Argument(help="What to serve: see `sgcx profiles`.")],
-    name: Annotated[str | None, typer.Option(help="The server's name; the profile's unless given.")] = None,
+    model: ProfileToServe,
+    name: NewServerName = None,
     context: Context = None,
     concurrency: Concurrency = None,
     gpus: Gpus = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgcx.cli.options import Json
+from sgcx.cli.options import Json, NoAuth
 
 if TYPE_CHECKING:
     from sgcx.planning.profile import Dialect
@@ -31,7 +31,7 @@ def gateway(
     ] = True,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 30001,
-    no_auth: Annotated[bool, typer.Option("--no-auth", help="Serve without an API key.")] = False,
+    no_auth: NoAuth = False,
     upstream_key_file: Annotated[
         Path | None, typer.Option(help="File with the engine's API key; else $SGCX_UPSTREAM_API_KEY.")
     ] = None,

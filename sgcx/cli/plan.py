@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgcx.cli.options import Json
+from sgcx.cli.options import Json, ProfileToServe
 from sgcx.cli.plan_options import (
     Concurrency,
     Context,
@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    model: Annotated[str, typer.Argument(help="What to serve: see `sgcx profiles`.")],
+    model: ProfileToServe,
     hardware: Hardware = None,
     context: Context = None,
     concurrency: Concurrency = None,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from sgcx.cli.options import Json, ServerName
+from sgcx.cli.options import Json, ServerName, StopDeadline
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +14,7 @@ def register(app: typer.Typer) -> None:
 
 def restart(
     name: ServerName = None,
-    deadline: Annotated[float, typer.Option(min=0, help="Seconds for running answers to finish.")] = 30,
+    deadline: StopDeadline = 30,
     json: Json = False,
 ) -> None:
     """Stop a server and start it again as it was: the same plan, port and key."""

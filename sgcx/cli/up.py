@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sgcx.byte_sizes import gib
-from sgcx.cli.completion import complete_profile
-from sgcx.cli.options import Json, Yes
+from sgcx.cli.options import Json, NewServerName, NoAuth, ProfileToServe, Yes
 from sgcx.cli.plan_options import Concurrency, Context, Gpus, Hardware, HostCache, Prefer, Sglang, Variant, read_wishes
 
 if TYPE_CHECKING:
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from sgcx.workflows.up import UpResult
 
 
-ProfileToServe = Annotated[
-    str, typer.Argument(help="What to serve: see `sgcx profiles`.", autocompletion=complete_profile)
-]
 Restart = Annotated[
     bool, typer.Option("--restart", help="Start it again when it ends by itself: at most 5 times in a row.")
 ]
@@ -44,7 +40,7 @@ def register(app: typer.Typer) -> None:
 
 def up(
     profile: ProfileToServe,
-    name: Annotated[str | None, typer.Option(help="The server's name; the profile's unless given.")] = None,
+    name: NewServerName = None,
     context: Context = None,
     concurrency: Concurrency = None,
     gpus: Gpus = None,
@@ -54,7 +50,7 @@ def up(
     sglang: Sglang = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless given.")] = None,
     port: Port = None,
-    no_auth: Annotated[bool, typer.Option("--no-auth", help="Serve without an API key.")] = False,
+    no_auth: NoAuth = False,
     script: Annotated[Path | None, typer.Option(help="Rules of your own for the rehearsal.")] = None,
     without_patch: WithoutPatch = None,
     deadline: Annotated[float, typer.Option(min=1, help="Seconds until it must be ready.")] = 3600,

@@ -45,6 +45,7 @@ def _has_json(command: object) -> bool:
     ("words", "offered"),
     [
         ("sgcx up r1-distill-l", "r1-distill-llama-8b"),
+        ("sgcx plan kimi", "kimi-k2.6"),
         ("sgcx pull kimi", "kimi-k2.6"),
         ("sgcx logs o", "one"),
         ("sgcx down o", "one"),
