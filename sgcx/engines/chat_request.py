@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
 
+from sgcx.engines.call_arguments import with_arguments
 from sgcx.responses.constraint import Constraint, answer_instruction
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import EngineRequest
@@ -54,7 +54,7 @@ def build_count_body(request: EngineRequest, upstream: Upstream) -> JsonObject:
 
 def build_body(request: EngineRequest, upstream: Upstream) -> JsonObject:
     arguments = _encoded_arguments if upstream.verbatim_arguments else _valid_arguments
-    messages = [_with_arguments(message, arguments) for message in request.messages]
+    messages = [with_arguments(message, arguments) for message in request.messages]
     body: dict[str, JsonValue] = {
         "model": upstream.model,
         "messages": messages,
@@ -113,17 +113,6 @@ def _answer_fields(schema: JsonObject, messages: list[JsonObject], *, beside_too
         return {"messages": [*messages, {"role": "user", "content": answer_instruction(schema)}]}
     named: JsonObject = {"name": "response", "schema": schema}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
-
-
-def _with_arguments(message: JsonObject, encode: Callable[[str], str]) -> JsonObject:
-    calls = message.get("tool_calls")
-    if not isinstance(calls, list):
-        return message
-    encoded: list[JsonValue] = []
-    for call in calls:
-        function = call["function"]
-        encoded.append({**call, "function": {**function, "arguments": encode(function["arguments"])}})
-    return {**message, "tool_calls": encoded}
 
 
 def _encoded_arguments(arguments: str) -> str:

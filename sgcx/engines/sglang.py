@@ -17,6 +17,7 @@ from contextlib import aclosing
 from time import perf_counter
 from typing import Protocol, cast
 
+from sgcx.engines.call_arguments import with_arguments
 from sgcx.engines.pacing import ProcessPace, StreamPace
 from sgcx.engines.refusals import refusal, unreadable_image
 from sgcx.engines.sglang_chunks import ChunkReader, usage
@@ -27,7 +28,6 @@ from sgcx.responses.deltas import EngineDelta, Finished, ToolCallFinished
 from sgcx.responses.dialect import Dialect
 from sgcx.responses.engine import EngineRequest
 from sgcx.responses.generation.logprob_alignment import LogprobAlignment
-from sgcx.responses.wire import JsonObject, JsonValue
 
 logger = logging.getLogger(__name__)
 
@@ -192,7 +192,8 @@ def _chat_request(request: EngineRequest) -> object:
     from sglang.srt.entrypoints.openai.protocol import ChatCompletionRequest
 
     fields: dict[str, object] = {
-        "messages": [_verbatim_arguments(message) for message in request.messages],
+        # Replayed to the last character (`sglang_arguments.py`), and never a 400 for JSON that the model got wrong.
+        "messages": [with_arguments(message, json.dumps) for message in request.messages],
         "chat_template_kwargs": dict(request.template_arguments),
         "temperature": request.temperature,
         "top_p": request.top_p,
@@ -208,15 +209,3 @@ def _chat_request(request: EngineRequest) -> object:
     if request.max_new_tokens is not None:
         fields["max_completion_tokens"] = request.max_new_tokens
     return cast(object, ChatCompletionRequest(**fields))
-
-
-def _verbatim_arguments(message: JsonObject) -> JsonObject:
-    """Replayed to the last character (`sglang_arguments.py`), and never a 400 for JSON that the model got wrong."""
-    calls = message.get("tool_calls")
-    if not isinstance(calls, list):
-        return message
-    encoded: list[JsonValue] = []
-    for call in calls:
-        function = call["function"]
-        encoded.append({**call, "function": {**function, "arguments": json.dumps(function["arguments"])}})
-    return {**message, "tool_calls": encoded}
