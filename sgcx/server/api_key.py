@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sgcx.atomic_write import write_atomically
 from sgcx.errors import UserError
+from sgcx.private_files import read_private
 
 
 def ensure_api_key(path: Path) -> str:
@@ -22,18 +23,11 @@ def ensure_api_key(path: Path) -> str:
 
 def read_api_key(path: Path) -> str | None:
     """None where there is no file. A file that others can read is an error: the key is no secret any more."""
-    try:
-        mode = path.stat().st_mode
-        key = path.read_text().strip()
-    except FileNotFoundError:
+    hint = f"If nobody else has seen it: chmod 600 {path}; otherwise delete it and run `sgcx up` for a new key"
+    content = read_private(path, "The API key file", hint=hint)
+    if content is None:
         return None
-    except OSError as error:
-        raise UserError(f"The API key file {path} cannot be read: {error.strerror}") from error
-    if mode & 0o077:
-        raise UserError(
-            f"The API key file {path} can be read by others (mode {mode & 0o777:o})",
-            hint=f"If nobody else has seen it: chmod 600 {path}; otherwise delete it and run `sgcx up` for a new key",
-        )
+    key = content.decode(errors="replace").strip()
     if not key:
         raise UserError(f"The API key file {path} is empty", hint="Delete it and run `sgcx up` for a new key")
     return key

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sgcx.byte_sizes import MIB
 from sgcx.errors import UserError
+from sgcx.private_files import read_private
 from sgcx.responses.seal import Purpose
 
 PREFIX = "sgcx2."
@@ -98,15 +99,8 @@ def ensure_sealing_key(path: Path) -> bytes:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         _create(path, secrets.token_bytes(_KEY_BYTES))
-    try:
-        mode, key = path.stat().st_mode, path.read_bytes()
-    except OSError as error:
-        raise UserError(f"The sealing key {path} cannot be read: {error.strerror}") from error
-    if mode & 0o077:
-        raise UserError(
-            f"The sealing key {path} can be read by others (mode {mode & 0o777:o})",
-            hint=f"If nobody else has seen it: chmod 600 {path}; otherwise delete it",
-        )
+    hint = f"If nobody else has seen it: chmod 600 {path}; otherwise delete it"
+    key = read_private(path, "The sealing key", hint=hint) or b""
     if len(key) != _KEY_BYTES:
         raise UserError(
             f"The sealing key {path} has {len(key)} bytes instead of {_KEY_BYTES}",

@@ -13,8 +13,6 @@ from pathlib import Path
 from starlette.applications import Starlette
 
 from sgcx.codex.catalog import catalog_entries
-from sgcx.dialects.deepseek_r1 import DeepSeekR1
-from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.engines.chat import ChatEngine
 from sgcx.engines.chat_request import RawText, Upstream
 from sgcx.engines.sglang_arguments import decodes_any_arguments
@@ -24,9 +22,9 @@ from sgcx.http.gateway import build_app, serve
 from sgcx.http.images import image_fetcher
 from sgcx.paths import Paths
 from sgcx.planning.profile import Dialect as DialectName
-from sgcx.responses.dialect import Dialect
 from sgcx.responses.prompt import Sampling, ServedModel
 from sgcx.server.api_key import ensure_api_key
+from sgcx.server.mount_endpoint import DIALECTS
 from sgcx.server.ports import client_url, free_port, require_free_port
 from sgcx.store.async_store import AsyncStore
 from sgcx.store.sealing import AesGcmSeal, ensure_sealing_key
@@ -109,7 +107,7 @@ def _app(
     upstream_key: str | None,
     api_key: str | None,
 ) -> Starlette:
-    dialect = _dialect(model.dialect)
+    dialect = DIALECTS[model.dialect]
     upstream = Upstream(
         url=found.url,
         model=found.model,
@@ -143,14 +141,6 @@ def _takes_structural_tags(found: UpstreamModel) -> bool:
     return takes_structural_tags(
         found.sglang_version, grammar_backend=found.grammar_backend, reasoning_parser=found.reasoning_parser
     )
-
-
-def _dialect(name: DialectName) -> Dialect:
-    match name:
-        case "kimi_k2":
-            return KimiK2()
-        case "deepseek_r1":
-            return DeepSeekR1()
 
 
 def _upstream_key(file: Path | None) -> str | None:

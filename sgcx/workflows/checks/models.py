@@ -15,6 +15,7 @@ from sgcx.planning.plan import LaunchPlan, Wishes
 from sgcx.planning.planner import plan
 from sgcx.planning.profile import HubCheckpoint, Profile
 from sgcx.planning.snapshot import HardwareSnapshot
+from sgcx.private_files import is_private
 from sgcx.profiles import ProfileEntry
 from sgcx.workflows.checks.check import Check, Status
 
@@ -123,7 +124,7 @@ def check_hub_token(environ: Mapping[str, str], home: Path) -> Check:
     token = Path(environ.get("HF_TOKEN_PATH") or Path(environ.get("HF_HOME") or cache / "huggingface") / "token")
     if not token.is_file():
         return Check(MODELS, "hub token", Status.SKIP, "none; only gated models need one (`hf auth login`)")
-    if token.stat().st_mode & 0o077:
+    if not is_private(token):
         why = "Others on this machine can use it"
         return Check(MODELS, "hub token", Status.WARN, f"{token} can be read by others", why, f"chmod 600 {token}")
     return Check(MODELS, "hub token", Status.OK, f"in {token}")

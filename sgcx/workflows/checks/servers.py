@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sgcx.errors import LaunchFailed, UserError
 from sgcx.paths import Paths
+from sgcx.private_files import is_private
 from sgcx.server.api_key import read_api_key
 from sgcx.server.locks import supervisor_of
 from sgcx.server.records import ServerRecord, ServerState, server_dir, server_names
@@ -157,8 +158,7 @@ def check_api_key(path: Path) -> Iterator[Check]:
     try:
         key = read_api_key(path)
     except UserError as error:
-        mode = path.stat().st_mode & 0o777
-        fix = Fix(FixKind.CLOSE_KEY_FILE, str(path), f"close {path} to others") if mode & 0o077 else None
+        fix = None if is_private(path) else Fix(FixKind.CLOSE_KEY_FILE, str(path), f"close {path} to others")
         yield Check(SERVERS, "API key", Status.FAIL, error.message, mend=error.hint, fix=fix)
         return
     if key is None:
