@@ -11,7 +11,7 @@ import asyncio
 import base64
 import logging
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -22,6 +22,7 @@ import httpx
 
 from sgcx.byte_sizes import MIB
 from sgcx.errors import InvalidRequest
+from sgcx.http.recent_images import FetchedImage, RecentImages
 from sgcx.responses.items import ImagePart, InputItem, Message, Part, ToolOutput
 from sgcx.responses.request import ResponsesRequest
 
@@ -59,17 +60,24 @@ class ImageFetcher:
     def __init__(self, may_ask: Callable[[Address], bool] = is_public, *, trust: SSLContext | None = None) -> None:
         self._may_ask = may_ask
         self._trust = trust
+        self._recent = RecentImages()
 
     async def fetch(self, items: Iterable[InputItem]) -> dict[str, str]:
         """The images that `items` name by their URL: URL → data URL. Raises `InvalidRequest`."""
         urls = {part.url for item in items for part in _parts(item) if _is_remote(part)}
+        recent = {url: image for url in urls if (image := self._recent.get(url)) is not None}
+        room_bytes = MAX_BYTES - sum(image.size_bytes for image in recent.values())
+        found = {**recent, **await self._download(urls - recent.keys(), room_bytes)}
+        return {url: image.data_url for url, image in found.items()}
+
+    async def _download(self, urls: Set[str], room_bytes: int) -> dict[str, FetchedImage]:
         if not urls:
             return {}
         if self._trust is None:
             self._trust = await asyncio.to_thread(httpx.create_ssl_context)
         async with _transport(self._trust) as transport:
-            downloads = _Downloads(transport, self._may_ask, MAX_BYTES)
-            tasks = [asyncio.ensure_future(downloads.data_url(url)) for url in urls]
+            downloads = _Downloads(transport, self._may_ask, self._recent, room_bytes)
+            tasks = [asyncio.ensure_future(downloads.fetch(url)) for url in urls]
             try:
                 async with asyncio.timeout(_DEADLINE_S):
                     return dict(zip(urls, await asyncio.gather(*tasks), strict=True))
@@ -126,26 +134,30 @@ class _Downloads:
 
     transport: httpx.AsyncHTTPTransport
     may_ask: Callable[[Address], bool]
+    recent: RecentImages
     room_bytes: int
     """For what is still to come."""
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False)
 
-    async def data_url(self, written: str) -> str:
+    async def fetch(self, written: str) -> FetchedImage:
         try:
-            url = httpx.URL(written)
             async with self._slots:
-                return await self._follow(url)
+                return await self._follow(written)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
             logger.info("an image cannot be fetched: %r", error)
             raise _failed(f"The image {written[:_MAX_SHOWN_CHARACTERS]!r} cannot be fetched") from error
 
-    async def _follow(self, url: httpx.URL) -> str:
+    async def _follow(self, written: str) -> FetchedImage:
+        url = httpx.URL(written)
         for _ in range(_MAX_REDIRECTS + 1):
             request = _request(url, await self._address(url))
             response = await self.transport.handle_async_request(request)
             try:
                 if not response.has_redirect_location:
-                    return await self._read(response, url)
+                    image = await self._read(response, url)
+                    if "no-store" not in response.headers.get("cache-control", "").lower():
+                        self.recent.put(written, image)
+                    return image
                 url = url.join(response.headers["location"])
             finally:
                 await response.aclose()
@@ -161,7 +173,7 @@ class _Downloads:
             raise _refused(f"{url.host} is no public address, and images come from those only")
         return addresses[0]
 
-    async def _read(self, response: httpx.Response, url: httpx.URL) -> str:
+    async def _read(self, response: httpx.Response, url: httpx.URL) -> FetchedImage:
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if response.status_code != HTTPStatus.OK:
             raise _failed(f"The image at {url.host} cannot be fetched: HTTP status {response.status_code}")
@@ -174,7 +186,8 @@ class _Downloads:
                 raise _failed(f"The images are larger than {MAX_BYTES // MIB} MiB together")
             content += chunk
         # What it is exactly the engine sees by itself.
-        return f"data:image/{media_type.rpartition('/')[2]};base64,{base64.b64encode(content).decode()}"
+        encoded = base64.b64encode(content).decode()
+        return FetchedImage(f"data:image/{media_type.rpartition('/')[2]};base64,{encoded}", len(content))
 
 
 def _request(url: httpx.URL, address: Address) -> httpx.Request:

@@ -22,6 +22,7 @@ from test_router import MODEL, PlayedEngine, post, served
 from sgcx.errors import InvalidRequest
 from sgcx.http import images
 from sgcx.http.images import ImageFetcher, image_fetcher, is_public
+from sgcx.http.recent_images import MAX_AGE_S, FetchedImage, RecentImages
 from sgcx.responses.deltas import Finished, TextDelta
 from sgcx.responses.items import ImagePart, Message, ToolOutput
 
@@ -142,6 +143,52 @@ def test_an_image_is_asked_for_once_by_its_name(certificate, caplog):
         assert fetched(url, url, "data:image/png;base64,AA", certificate=certificate) == {url: DATA_URL}
     assert asked == [(host, "/a.png?x=1")]
     assert "a.png" not in caplog.text, "URLs can hold secrets"
+
+
+def test_an_image_of_the_history_is_not_fetched_with_each_turn(certificate):
+    image = {"content-type": "image/png"}
+    pages = {
+        "/a.png": (200, image, PIXEL),
+        "/b.png": (200, image, PIXEL),
+        "/live.png": (200, {**image, "cache-control": "private, no-store"}, PIXEL),
+    }
+    trust = ssl.create_default_context(cafile=certificate)
+    fetcher = ImageFetcher(lambda _: True, trust=trust)
+    with site(certificate, pages) as (host, asked):
+
+        def turn(*paths):
+            parts = tuple(ImagePart(f"https://{host}{path}", "auto") for path in paths)
+            found = asyncio.run(fetcher.fetch([Message("user", parts)]))
+            assert found == {part.url: DATA_URL for part in parts}
+
+        turn("/a.png", "/live.png")
+        turn("/a.png", "/live.png", "/b.png")
+    assert sorted(path for _, path in asked) == ["/a.png", "/b.png", "/live.png", "/live.png"]
+
+
+def test_images_that_are_remembered_take_their_room_in_a_request(certificate, monkeypatch):
+    monkeypatch.setattr(images, "MAX_BYTES", 2 * len(PIXEL))
+    pages = {f"/{name}.png": (200, {"content-type": "image/png"}, PIXEL) for name in "abc"}
+    fetcher = ImageFetcher(lambda _: True, trust=ssl.create_default_context(cafile=certificate))
+    with site(certificate, pages) as (host, _):
+        parts = [ImagePart(f"https://{host}{path}", "auto") for path in pages]
+        assert len(asyncio.run(fetcher.fetch([Message("user", tuple(parts[:2]))]))) == 2
+        with pytest.raises(InvalidRequest, match="larger than"):
+            asyncio.run(fetcher.fetch([Message("user", tuple(parts))]))
+
+
+def test_images_are_remembered_for_a_while_and_as_far_as_there_is_room():
+    now = 0.0
+    recent = RecentImages(lambda: now)
+    large = FetchedImage("x" * (30 << 20), 30 << 20)
+    for url in ("a", "b", "c"):
+        recent.put(url, large)
+    assert [url for url in "abc" if recent.get(url)] == ["b", "c"]
+    recent.put("b", large)
+    now = MAX_AGE_S - 1
+    recent.put("d", FetchedImage("x", 1))
+    now = MAX_AGE_S
+    assert [url for url in "abcd" if recent.get(url)] == ["d"]
 
 
 def test_a_redirect_is_a_new_url(certificate):
