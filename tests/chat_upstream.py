@@ -7,6 +7,7 @@ import atexit
 import json
 import socket
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -68,6 +69,8 @@ class PlayedUpstream:
     requests: list = field(default_factory=list)
     headers: list = field(default_factory=list)
     peers: list = field(default_factory=list)
+    times: list = field(default_factory=list)
+    """When each request came, in seconds."""
     left: threading.Event = field(default_factory=threading.Event)
     """A client went away in the middle of a stream."""
     url: str = ""
@@ -89,6 +92,7 @@ class PlayedUpstream:
         self.requests.append(await request.json())
         self.headers.append(request.headers)
         self.peers.append(request.client.port)
+        self.times.append(time.monotonic())
         play = self.play[len(self.requests) - 1] if isinstance(self.play, list) else self.play
         if play and isinstance(play[0], int):
             status, body, headers = play

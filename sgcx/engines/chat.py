@@ -267,7 +267,9 @@ def _error_status(chunk: Object) -> int:
     """Engines put the status into the error, or beside it; some write a word there."""
     error = chunk.get("error")
     for holder in (error, chunk):
-        code = holder.get("code") if isinstance(holder, dict) else None
-        if isinstance(code, int) and 400 <= code < 600:
-            return code
+        match holder.get("code") if isinstance(holder, dict) else None:
+            case int(code) if 400 <= code < 600:
+                return code
+            case "429" | "rate_limit_exceeded":
+                return 429
     return 500

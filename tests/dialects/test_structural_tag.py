@@ -13,6 +13,7 @@ import pytest
 from sgcx.dialects.deepseek_r1 import DeepSeekR1
 from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.responses.constraint import Constraint, constraint_of
+from sgcx.responses.grammars.matcher import matcher_of
 from sgcx.responses.request import parse_request
 
 _ACCEPT = """
@@ -68,6 +69,14 @@ TALL_SCHEMA = {
     "name": "s",
     "schema": {"type": "object", "properties": {"é": {"type": "string"}, "any": {}}, "required": ["é"]},
 }
+SUM = r"""
+start: sum
+sum: atom | sum ("+" | "-") atom
+atom: INT | "(" sum ")"
+%import common.INT
+%ignore " "
+"""
+SUM_TOOL = {"type": "custom", "name": "sum", "format": {"type": "grammar", "syntax": "lark", "definition": SUM}}
 GOOD_PATCH = '*** Begin Patch\n*** Update File: a "b"\\é\n@@ def f\n-x\n+\ty\n z\n*** End Patch\n'
 BAD_PATCH = GOOD_PATCH.replace("\n z", "\nz")
 
@@ -91,6 +100,19 @@ def deepseek(*calls):
 
 def patch(text):
     return "apply_patch", json.dumps({"input": text}, ensure_ascii=False)
+
+
+def judged_without_a_decoder(tool, texts):
+    """`texts` as calls of `tool`: those of which the endpoint's own check says that they match, and the others."""
+    matching, other = [], []
+    for text in texts:
+        matcher = matcher_of(tool["format"]["definition"], tool["format"]["syntax"])
+        matcher.feed(text)
+        found = matching if matcher.verdict == "matches" else other
+        found.append([(tool["name"], json.dumps({"input": text}, ensure_ascii=False))])
+    assert matching
+    assert other
+    return {"tools": [tool]}, matching, other
 
 
 PICK, BAD_PICK, FREE = ("pick", '{"n": 1}'), ("pick", '{"n": "1"}'), ("free", '{"any": ["thing"]}')
@@ -148,6 +170,12 @@ CASES = {
         {"text": {"format": UNREADABLE_ANSWER}},
         ['{"x": 1}', [PICK]],
         ["text", [BAD_PICK], [patch(BAD_PATCH)]],
+    ),
+    "the check of inputs agrees on what is broken of a patch": judged_without_a_decoder(
+        TOOLS[2], [GOOD_PATCH[:at] + GOOD_PATCH[at + 1 :] for at in range(0, len(GOOD_PATCH), 2)]
+    ),
+    "the check of inputs agrees on a recursive grammar": judged_without_a_decoder(
+        SUM_TOOL, ["1", "1+2", "( 1+(2 -3))", "1-(2", "1-2)", "+1", "", " 1", "1 + ", "()", "(((1)))-(((2)))"]
     ),
     "a schema where no tool may be called": (
         {"text": {"format": SCHEMA}, "tool_choice": "none"},

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
 from itertools import takewhile
 
 import pytest
+from chat_upstream import DONE, chunk, nobody_there, played, usage
 from codex_sessions import CodexRunner, wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.codex]
@@ -48,26 +48,38 @@ def test_a_model_that_says_nothing_is_asked_again_and_then_reported(codex):
 
 
 def test_a_server_without_room_is_asked_again_and_then_named(codex, rehearsal):
-    with gateway_before_nothing(rehearsal.machine) as url:
+    with nobody_there() as nobody, gateway_before(nobody, rehearsal.machine) as url:
         limits = ("-c", "model_providers.sgcx.request_max_retries=1", "-c", "model_providers.sgcx.stream_max_retries=1")
         session = codex("-c", f'model_providers.sgcx.base_url="{url}"', *limits, "hello")
     assert "503 Service Unavailable: " in session.failure
     assert len(session.reconnects) == 1
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["before the stream", "in the stream"])
+def test_an_engine_that_wants_a_pause_is_asked_again_when_it_is_over(codex, rehearsal, late):
+    full = {"error": {"code": 429, "message": "full"}}
+    refused = (chunk(reasoning_content="hm"), 0.1, full) if late else (429, full, {"Retry-After": "2"})
+    answered = (chunk(content="Hello"), chunk("stop"), usage(9, 4), DONE)
+    with played([refused, answered]) as upstream, gateway_before(upstream.url, rehearsal.machine) as url:
+        session = codex("-c", f'model_providers.sgcx.base_url="{url}"', "hello")
+    assert session.exit_code == 0
+    assert session.answer == "Hello"
+    first, second = upstream.times
+    assert 2 <= second - first < 4, "Codex on its own comes back after a fifth of a second"
+    assert len(session.reconnects) == 1
+
+
 @contextmanager
-def gateway_before_nothing(machine):
-    """It says of an engine that is not up yet what it says of a full one: 503, and when to come back."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        upstream = ("--upstream", f"http://127.0.0.1:{bound.getsockname()[1]}", "--model", "rehearsal")
-        command = [sys.executable, "-m", "sgcx", "gateway", *upstream, "--context", "4096", "--port", "0", "--json"]
-        process = subprocess.Popen(command, env=machine.environment, stdout=subprocess.PIPE, text=True)
-        try:
-            yield json.loads("".join(takewhile(lambda line: line != "}\n", process.stdout)) + "}")["base_url"]
-        finally:
-            process.terminate()
-            process.communicate(timeout=60)
+def gateway_before(upstream, machine):
+    """Before an engine that is not up yet, it says what it says of a full one: 503, and when to come back."""
+    options = ("--upstream", upstream, "--model", "rehearsal", "--context", "4096", "--port", "0", "--json")
+    command = [sys.executable, "-m", "sgcx", "gateway", *options]
+    process = subprocess.Popen(command, env=machine.environment, stdout=subprocess.PIPE, text=True)
+    try:
+        yield json.loads("".join(takewhile(lambda line: line != "}\n", process.stdout)) + "}")["base_url"]
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
 
 
 @pytest.mark.thorough

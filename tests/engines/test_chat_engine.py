@@ -267,6 +267,8 @@ def test_a_refusal_before_the_first_delta_has_its_status(answer, status, code, r
         ((), "server_error", "cut off"),
         ((Cut(),), "server_error", "connection"),
         (({"error": {"code": 503, "message": "full"}}, DONE), "rate_limit_exceeded", "try again in 2s"),
+        (({"error": {"code": 429, "message": "full"}}, DONE), "rate_limit_exceeded", "full. Please try again in 2s"),
+        (({"error": {"code": "rate_limit_exceeded", "message": "full"}},), "rate_limit_exceeded", "try again in 2s"),
         (({"error": {"code": "abort", "message": "x"}},), "server_error", "failed with status 500"),
     ],
 )

@@ -148,7 +148,7 @@ class Automaton:
             state, frame = pending.pop()
             for rule, returned in self._network.calls[state]:
                 inner: _Frame | Rule | None = frame
-                if self._reach(returned) != ([], True):
+                if self._reach(returned)[0]:
                     calls.setdefault(rule, set()).add((returned, frame))
                     inner = rule
                 opened = [(other, inner) for other in self._reach(self._network.starts[rule])[0]]
