@@ -67,11 +67,9 @@ class LaunchFacts:
     """Sizes as SGLang says them, for one rank. Its "GB" are GiB."""
 
     weights_gib: float | None = None
-    kv_tokens: int | None = None
     max_total_num_tokens: int | None = None
     max_running_requests: int | None = None
     chunked_prefill_size: int | None = None
-    context_len: int | None = None
 
 
 _MARKS = (
@@ -94,8 +92,7 @@ _BARS = (
     ),
 )
 _WEIGHTS = re.compile(r"Load weight end.*\bmem usage=([\d.]+) GB")
-_KV_TOKENS = re.compile(r"KV Cache is allocated.*?#tokens: (\d+)")
-_SIZE = re.compile(r"\b(max_total_num_tokens|max_running_requests|chunked_prefill_size|context_len)=(-?\d+)(?=[,\s]|$)")
+_SIZE = re.compile(r"\b(max_total_num_tokens|max_running_requests|chunked_prefill_size)=(-?\d+)(?=[,\s]|$)")
 
 
 class LaunchProgress:
@@ -136,8 +133,6 @@ class LaunchProgress:
         """The first weights are the model's: a draft comes after it."""
         if self._facts.weights_gib is None and (match := _WEIGHTS.search(line)):
             self._facts = replace(self._facts, weights_gib=float(match[1]))
-        if match := _KV_TOKENS.search(line):
-            self._facts = replace(self._facts, kv_tokens=int(match[1]))
         if "max_total_num_tokens=" in line and "server_args=" not in line:
             sizes = {name: int(value) for name, value in _SIZE.findall(line)}
             self._facts = replace(self._facts, **sizes)

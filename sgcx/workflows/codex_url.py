@@ -76,9 +76,7 @@ def _catalog(url: str, answer: httpx.Response) -> list[Mapping[str, object]]:
     except (httpx.HTTPStatusError, ValueError):
         document = None
     match document:
-        case {"models": [*models]} if models and all(
-            isinstance(m, dict) and isinstance(m.get("slug"), str) for m in models
-        ):
+        case {"models": [*models]} if models and all(map(_has_slug, models)):
             return models
     raise UserError(
         f"{url}/models has no catalog for Codex",

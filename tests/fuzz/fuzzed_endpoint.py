@@ -37,7 +37,6 @@ class FuzzedEndpoint:
     """What `@response` and its like stand for."""
     made_by: dict = field(default_factory=dict)
     """What the client sent for a response, by its id: it may be looked up later."""
-    logged: list = field(default_factory=list)
 
     def __post_init__(self):
         self.app = create_router(

@@ -62,11 +62,9 @@ def test_the_stages_of_a_server_with_two_ranks_only_go_forward() -> None:
     ]
     assert facts == LaunchFacts(
         weights_gib=70.63,
-        kv_tokens=912345,
         max_total_num_tokens=912345,
         max_running_requests=128,
         chunked_prefill_size=8192,
-        context_len=262144,
     )
 
 
@@ -87,7 +85,7 @@ def test_a_recorded_log_of_the_real_engine_gives_its_stages() -> None:
         LaunchStage.WARMUP,
         LaunchStage.READY,
     ]
-    assert (facts.kv_tokens, facts.context_len) == (32768, 16384)
+    assert (facts.max_total_num_tokens, facts.max_running_requests) == (32768, 32)
 
 
 def test_every_stage_has_a_label() -> None:
