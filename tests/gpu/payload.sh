@@ -4,10 +4,7 @@
 # Of the kernel wheel's 1.17 GB, 1.07 are FlashAttention 3, which shrinks to what latent attention on Hopper loads.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); mkdir -p "$1"; cd "$1"
-platforms=(); for tag in manylinux_2_{39,35,34,31,28,27,24,17,12,5}_x86_64 manylinux{2014,2010,1}_x86_64 any; do
-  platforms+=(--platform "$tag"); done
-fetch() { python3 -m pip download -q --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
-  "${platforms[@]}" -d "$1" "$2"; }
+. "$here/wheels.sh"
 while read -r requirement; do fetch wheels "$requirement"; done < "$here/requirements-py312.txt"
 fetch kernel sglang-kernel==0.4.2.post2
 fetch engine sglang==0.5.10.post1

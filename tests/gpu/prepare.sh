@@ -4,12 +4,14 @@
 set -euo pipefail
 payload=$1; work=$2; out=$3; shift 3
 here=$(cd "$(dirname "$0")" && pwd); repo=$(cd "$here/../.." && pwd)
+unpack() { PYTHONPATH="$work/extra" python3 -c 'import sys, zstandard
+zstandard.ZstdDecompressor(max_window_size=2**31).copy_stream(sys.stdin.buffer, sys.stdout.buffer)' | tar -C "$work" -xf -; }
 if [ ! -d "$work/sglang" ]; then
   mkdir -p "$work/extra"
   xz -dc "$payload/extra.tar.xz" | tar -C "$work/extra" -xf -
-  cat "$payload"/part.* | PYTHONPATH="$work/extra" python3 -c 'import sys, zstandard
-zstandard.ZstdDecompressor(max_window_size=2**31).copy_stream(sys.stdin.buffer, sys.stdout.buffer)' | tar -C "$work" -xf -
+  cat "$payload"/part.* | unpack
 fi
+if [ -e "$payload/site16.zst" ] && [ ! -d "$work/site16" ]; then unpack < "$payload/site16.zst"; fi
 export PUBLISHED_SGLANG="$work/published"
 [ -d "$PUBLISHED_SGLANG" ] || cp -r "$work/sglang" "$PUBLISHED_SGLANG"
 export PYTHONPATH="$repo:$here:$work/extra:$work/sglang:$work/site" SGCX_HOME="$work/home" HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
