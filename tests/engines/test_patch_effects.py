@@ -72,6 +72,12 @@ def test_a_grammar_leaves_the_allowed_tokens_on_a_cpu(effects: Mapping[str, Effe
     assert "Unsupported device: cpu" in str(effect.without)
 
 
+def test_a_cpu_needs_no_fresh_processes(effects: Mapping[str, Effect]) -> None:
+    effect = effects["cpu-fork"]
+    assert effect.with_patch == {"cpu": "fork", "cuda": "spawn"}
+    assert effect.without == {"cpu": "spawn", "cuda": "spawn"}
+
+
 def test_an_aborted_request_is_told_and_forgotten_and_a_late_abort_is_harmless(effects: Mapping[str, Effect]) -> None:
     effect = effects["abort-state"]
     assert effect.with_patch == ["Abort in waiting queue", True, True, [], 1]

@@ -70,6 +70,16 @@ PATCHES: tuple[Patch, ...] = (
         patched_sha256="865d79467b8ee3efe04a3543fc543c676ed9d0a46bcda4f35e3bd866ad484664",
     ),
     Patch(
+        name="cpu-fork",
+        sglang_version="0.5.10.post1",
+        purpose="starts in half the time on a CPU",
+        file="sglang/srt/entrypoints/engine.py",
+        where="_set_envs_and_config",
+        upstream="none up to 0.5.23",
+        pristine_sha256="06658056d4e366d001c9c11db456fff1c5a72dc05dcd9b5e6868e0694791fa71",
+        patched_sha256="7ef30b12cb695921b682961c4aa725075c7b6304f74e49416aa525c08b9451c9",
+    ),
+    Patch(
         name="abort-state",
         sglang_version="0.5.10.post1",
         purpose="forgets requests that are aborted in the waiting queue, and survives a late abort",

@@ -11,9 +11,10 @@ import manager
 import media
 import parsers
 import scheduling
+import starting
 
 found = {}
-for module in (chat, grammar, manager, media, parsers, scheduling):
+for module in (chat, grammar, manager, media, parsers, scheduling, starting):
     for name, probe in module.PROBES.items():
         try:
             found[name] = probe()
