@@ -7,16 +7,15 @@ pip's RECORD keeps the published hashes; `is_patched_file` tells a verifier whic
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain, combinations
 from pathlib import Path
 from typing import Literal
 
 from sgcx.atomic_write import write_atomically
 from sgcx.engines.patches.installation import SglangInstallation
 from sgcx.engines.patches.registry import PATCHES, Patch, patches_for, patches_without
-from sgcx.engines.patches.unified_diff import DiffMismatch, put_in, take_out
+from sgcx.engines.patches.unified_diff import Edit, put_in, take_out
 from sgcx.errors import UserError
 
 
@@ -131,24 +130,17 @@ def _read(installation: SglangInstallation, relative_path: str) -> _PatchedFile:
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise _Conflict("the file is missing") from error
-    for applied in _subsets(patches):
-        published = _without(content, applied)
-        if published is not None and _sha256(published.encode("utf-8")) == patches[0].pristine_sha256:
-            return _PatchedFile(path, patches, published, frozenset(patch.name for patch in applied))
-    raise _Conflict(
-        f"its SHA-256 is {_sha256(content)}, SGLang {installation.version} has {patches[0].pristine_sha256}"
-    )
+    published, edits = take_out(content.decode("utf-8", "replace"), _edits(patches))
+    applied = [patch for patch in patches if edits.issuperset(patch.edits)]
+    if _sha256(published.encode("utf-8")) != patches[0].pristine_sha256 or edits != _edits(applied):
+        raise _Conflict(
+            f"its SHA-256 is {_sha256(content)}, SGLang {installation.version} has {patches[0].pristine_sha256}"
+        )
+    return _PatchedFile(path, patches, published, frozenset(patch.name for patch in applied))
 
 
-def _subsets(patches: tuple[Patch, ...]) -> Iterator[tuple[Patch, ...]]:
-    return chain.from_iterable(combinations(patches, size) for size in range(len(patches) + 1))
-
-
-def _without(content: bytes, applied: tuple[Patch, ...]) -> str | None:
-    try:
-        return take_out(content.decode("utf-8"), [edit for patch in applied for edit in patch.edits])
-    except (DiffMismatch, UnicodeDecodeError):
-        return None
+def _edits(patches: Iterable[Patch]) -> frozenset[Edit]:
+    return frozenset(edit for patch in patches for edit in patch.edits)
 
 
 def _with_patches(file: _PatchedFile, names: frozenset[str]) -> bytes:

@@ -76,20 +76,26 @@ def put_in(published: str, edits: Iterable[Edit]) -> str:
     """The published text with the edits made."""
     lines = _lines(published)
     for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
-        _replace(lines, edit.start, edit.removed, edit.added)
+        if not _stands(lines, edit.start, edit.removed):
+            raise DiffMismatch(f"line {edit.start + 1} is not the expected one")
+        lines[edit.start : edit.start + len(edit.removed)] = edit.added
     return "".join(lines)
 
 
-def take_out(edited: str, edits: Iterable[Edit]) -> str:
-    """The published text, from one that has exactly these edits."""
+def take_out(edited: str, edits: Iterable[Edit]) -> tuple[str, frozenset[Edit]]:
+    """The text without those of the edits that are in it, and these edits.
+
+    A place may look edited by chance: that the text is the published one, its hash must say.
+    """
     lines = _lines(edited)
+    found = set()
     for edit in sorted(edits, key=lambda edit: edit.start):
-        _replace(lines, edit.start, edit.added, edit.removed)
-    return "".join(lines)
+        is_in = _stands(lines, edit.start, edit.added) if edit.added else not _stands(lines, edit.start, edit.removed)
+        if is_in:
+            lines[edit.start : edit.start + len(edit.added)] = edit.removed
+            found.add(edit)
+    return "".join(lines), frozenset(found)
 
 
-def _replace(lines: list[str], start: int, old: tuple[str, ...], new: tuple[str, ...]) -> None:
-    end = start + len(old)
-    if tuple(lines[start:end]) != old:
-        raise DiffMismatch(f"line {start + 1} is not the expected one")
-    lines[start:end] = new
+def _stands(lines: list[str], start: int, expected: tuple[str, ...]) -> bool:
+    return tuple(lines[start : start + len(expected)]) == expected
