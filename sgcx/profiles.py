@@ -34,7 +34,7 @@ def load_profile(name: str, user_dir: Path) -> Profile:
 def list_profiles(user_dir: Path) -> tuple[ProfileEntry, ...]:
     """By name; a user's file replaces the built-in profile of the same name."""
     return tuple(
-        ProfileEntry(name=name, path=path, origin=origin, profile=_read_or_error(path))
+        ProfileEntry(name=name, path=path, origin=origin, profile=read_or_error(path))
         for name, (path, origin) in sorted(_profile_files(user_dir).items())
     )
 
@@ -58,7 +58,7 @@ _BUILT_IN: Origin = "built-in"
 _USER: Origin = "user"
 
 
-def _read_or_error(path: Path) -> Profile | UserError:
+def read_or_error(path: Path) -> Profile | UserError:
     try:
         return read_profile(path)
     except UserError as error:

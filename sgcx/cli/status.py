@@ -21,26 +21,25 @@ def register(app: typer.Typer) -> None:
 
 def status(json: Json = False) -> None:
     """Show the servers and whether they answer; those that have ended with the reason."""
-    views = _views()
-    if json:
-        _print_json(views)
-    elif views:
-        _print_table(views)
-    else:
-        _note("No server has been started")
+    _show(_views(), otherwise="No server has been started", as_json=json)
 
 
 def ps(json: Json = False) -> None:
     """Show only the servers that run, start, or wait for their restart."""
     from sgcx.workflows.servers import is_there
 
-    views = [view for view in _views() if is_there(view)]
-    if json:
+    _show([view for view in _views() if is_there(view)], otherwise="No server runs", as_json=json)
+
+
+def _show(views: list[ServerView], *, otherwise: str, as_json: bool) -> None:
+    from sgcx.cli import render
+
+    if as_json:
         _print_json(views)
     elif views:
         _print_table(views)
     else:
-        _note("No server runs")
+        render.note(otherwise)
 
 
 def _views() -> list[ServerView]:
@@ -52,12 +51,6 @@ def _views() -> list[ServerView]:
     for warning in warnings:
         render.warn(warning)
     return list(views)
-
-
-def _note(text: str) -> None:
-    from sgcx.cli import render
-
-    render.note(text)
 
 
 def _print_json(views: list[ServerView]) -> None:

@@ -11,7 +11,7 @@ from sgcx.paths import Paths
 from sgcx.planning.profile import Profile
 from sgcx.planning.profile_draft import draft_profile
 from sgcx.planning.profile_file import parse_profile
-from sgcx.profiles import ProfileEntry, list_profiles, load_profile, read_profile
+from sgcx.profiles import ProfileEntry, list_profiles, load_profile, read_or_error
 from sgcx.workflows.checkpoints import find_checkpoint, read_checkpoint
 
 
@@ -32,7 +32,7 @@ def check(target: str | None, paths: Paths) -> tuple[ProfileEntry, ...]:
         return entries(paths)
     path = Path(target)
     if path.suffix == ".toml" or "/" in target:
-        return (ProfileEntry(path.stem, path.absolute(), "user", _read(path)),)
+        return (ProfileEntry(path.stem, path.absolute(), "user", read_or_error(path)),)
     found = tuple(entry for entry in entries(paths) if entry.name == target)
     if not found:
         load_profile(target, paths.user_profiles)  # its error names near matches
@@ -65,10 +65,3 @@ def new(name: str, source: str, paths: Paths) -> Path:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_atomically(target, text.encode(), mode=0o644)
     return target
-
-
-def _read(path: Path) -> Profile | UserError:
-    try:
-        return read_profile(path)
-    except UserError as error:
-        return error
