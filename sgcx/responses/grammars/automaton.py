@@ -20,7 +20,7 @@ from sgcx.responses.grammars.expressions import Ranges
 from sgcx.responses.grammars.network import Network, Rule, State
 
 _MOST_STEPS = 100_000
-"""About a tenth of a second."""
+"""A fifth of a second, and 6 MB."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,10 +69,13 @@ class Automaton:
         self._reached: dict[State, tuple[list[State], bool]] = {}
         self._frames: dict[tuple[Rule, frozenset[tuple[Rule, _Caller]]], _Frame] = {}
         self._situations: dict[tuple[frozenset[_Place], bool], Situation] = {}
+        self._start: Situation | None = None
 
     def start(self) -> Situation:
         """Raises `OutOfSteps`."""
-        return self._situation([(self._network.starts[0], None)])
+        if self._start is None:
+            self._start = self._situation([(self._network.starts[0], None)])
+        return self._start
 
     def advance(self, situation: Situation, character: str) -> Situation:
         """Raises `OutOfSteps`."""

@@ -17,6 +17,7 @@ from sgcx.responses.grammars.expressions import UnsupportedGrammar
 from sgcx.responses.grammars.network import Network
 
 _KEPT_STEPS = 20_000
+"""Patches of all kinds take about 1,500."""
 
 Verdict = Literal["matches", "differs", "unchecked"]
 """`unchecked`: it would have taken too long."""
