@@ -132,15 +132,15 @@ def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 async def terminal_event(batches: AsyncGenerator[list[Event], None], receive: Receive) -> Event | None:
     """Drains a response that is not streamed. None: the client left, and the generation was aborted."""
-    await anext(batches)  # a generator that never started would not clean up when it is closed
+    first = await anext(batches)  # a generator that never started would not clean up when it is closed
     try:
-        return await unless_disconnected(_last(batches), receive)
+        return await unless_disconnected(_last(first, batches), receive)
     finally:
         await batches.aclose()
 
 
-async def _last(batches: AsyncGenerator[list[Event], None]) -> Event | None:
-    last: Event | None = None
+async def _last(first: list[Event], batches: AsyncGenerator[list[Event], None]) -> Event | None:
+    last = first[-1] if first else None
     async for batch in batches:
         last = batch[-1] if batch else last
     return last

@@ -44,6 +44,11 @@ class Generation:
             await self.close()
             raise
 
+    @property
+    def begun(self) -> bool:
+        """The engine's first delta is here."""
+        return self.first.done() and not self.first.cancelled() and self.first.exception() is None
+
     async def close(self) -> None:
         self.first.cancel()
         await asyncio.wait({self.first})
@@ -57,20 +62,25 @@ async def events(
 ) -> AsyncGenerator[list[Event], None]:
     """The events of one response in the order they happen, ending with exactly one terminal event."""
     generation.watch.start()
+    opening = stream.start()
     try:
-        yield stream.start()
-        first = await generation.first
-        if first is not None:
-            yield stream.feed(first)
-            async for delta in generation.rest:
-                yield stream.feed(delta)
+        if not generation.begun:
+            yield opening
+            opening = []
+        if (first := await generation.first) is not None:
+            # Where it is here already, it leaves together with the opening: a write less before the first token.
+            opening += stream.feed(first)
+        yield opening
+        opening = []
+        async for delta in generation.rest:
+            yield stream.feed(delta)
     except EngineError as error:
         generation.refusal = error
-        yield _failure(stream, Failed.of(error))
+        yield [*opening, *_failure(stream, Failed.of(error))]
     except Exception:
         logger.exception("request %s failed while streaming", request_id)
         told = f"Internal error; the server's log has the details under {request_id}"
-        yield _failure(stream, Failed("server_error", told))
+        yield [*opening, *_failure(stream, Failed("server_error", told))]
     else:
         yield _failure(stream, Failed("server_error", "The engine ended without a result"))
     finally:

@@ -80,7 +80,7 @@ class PromptMemory:
 
     def left_out_tools(self, request: ResponsesRequest) -> JsonValue:
         """The tools that the conversation had until this turn came without any. None: it had none either."""
-        if request.tools.by_exposed_name:
+        if request.prompt_cache_key is None or request.tools.by_exposed_name:
             return None
         items = _fingerprints(request.input)
         nearest = self._nearest(request.prompt_cache_key, items)
@@ -120,8 +120,8 @@ class PromptMemory:
         while len(self._prompts) > _MAX_KEYS or self._bytes > _MAX_BYTES:
             self._forget(next(iter(self._prompts)))
 
-    def _nearest(self, key: str | None, items: array[int]) -> _Prompt | None:
-        prompts = self._prompts.get(key, []) if key is not None else []
+    def _nearest(self, key: str, items: array[int]) -> _Prompt | None:
+        prompts = self._prompts.get(key, [])
         return max(reversed(prompts), key=lambda prompt: prompt.shared(items), default=None)
 
 
