@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from prompts import bodies
 from serving import WITHOUT_MULTICAST, serving, visible_gpus
-from speed import bodies, summary
+from speed import summary
 
 from sgcx.bench.load import run_load
 from sgcx.bench.wire import Target

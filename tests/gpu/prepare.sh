@@ -12,7 +12,7 @@ if [ ! -d "$work/sglang" ]; then
   cat "$payload"/part.* | unpack
 fi
 if [ -e "$payload/site16.zst" ] && [ ! -d "$work/site16" ]; then unpack < "$payload/site16.zst"; fi
-export PUBLISHED_SGLANG="$work/published"
+export PUBLISHED_SGLANG="$work/published" SGLANG_0_5_16="$work/site16"
 [ -d "$PUBLISHED_SGLANG" ] || cp -r "$work/sglang" "$PUBLISHED_SGLANG"
 export PYTHONPATH="$repo:$here:$work/extra:$work/sglang:$work/site" SGCX_HOME="$work/home" HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
 python3 -m sgcx patch apply --target "$work/sglang" > "$out/patch.log" 2>&1 || { cat "$out/patch.log"; exit 1; }

@@ -42,6 +42,12 @@ def _speed(scratch: Path) -> object:
     return speed.measure(scratch, checkpoint, port=31000)
 
 
+def _releases(scratch: Path) -> object:
+    checkpoint = scratch / "qwen-fast"
+    write_checkpoint(checkpoint, "qwen-fast", 8)
+    return speed.measure_releases(scratch, checkpoint, port=31300)
+
+
 def _contract(scratch: Path) -> object:
     checkpoint = scratch / "kimi-small"
     write_checkpoint(checkpoint, "kimi-small", 4)
@@ -76,6 +82,7 @@ def _parallel(scratch: Path) -> object:
 
 STAGES: dict[str, Callable[[Path], object]] = {
     "speed": _speed,
+    "releases": _releases,
     "contract": _contract,
     "contract-tp2": _contract_of_two,
     "prefix": _prefix,

@@ -1,29 +1,29 @@
-"""The endpoint against the same server's own chat endpoint, and the gateway before it, in one run.
-
-Where `PUBLISHED_SGLANG` names the folder of an SGLang without our patches, its chat endpoint takes turns with them.
-"""
+"""Ways to ask for the same tokens, side by side in one run."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
+from prompts import OUTPUT_TOKENS, bodies
 from serving import MODEL, Server, serving, started
 
 from sgcx.bench.load import Load, run_load
 from sgcx.bench.wire import Protocol, Target
 
-OUTPUT_TOKENS = 256
 # prompt tokens → numbers of streams
 CELLS = {1_000: (1, 8, 32, 128, 256), 16_000: (1, 32), 100_000: (1,)}
 REPETITIONS = {1_000: 5, 16_000: 2, 100_000: 2}
-_CHARACTERS_PER_TOKEN = 3.2
-_PROCESSES = 8
+SHORT_PROMPTS = {1_000: CELLS[1_000]}
+_MOST_PROCESSES = 8
+_NEWER = ("--cuda-graph-backend-prefill", "disabled")
+"""0.5.16 captures prefills too, unless told otherwise; 0.5.10.post1 captures none here."""
+_COMPILED_S = 600
+"""A release whose kernels nobody has compiled on this host yet."""
 
 
 @dataclass(frozen=True)
@@ -33,36 +33,77 @@ class Way:
     name: str
     target: Target
     cpu_seconds: Callable[[], float]
+    asked_tokens: int = OUTPUT_TOKENS
+    """0.5.16's own Responses endpoint gives two fewer than it is asked for."""
+
+    def bodies(self, prompt_tokens: int, count: int, *, salt: str) -> list[bytes]:
+        return bodies(self.target.protocol, prompt_tokens, count, salt=salt, output_tokens=self.asked_tokens)
+
+    @classmethod
+    def of(cls, name: str, server: Server, protocol: Protocol, asked_tokens: int = OUTPUT_TOKENS) -> Way:
+        return cls(name, Target(server.base_url, protocol), server.cpu_seconds, asked_tokens)
 
 
 def measure(scratch: Path, checkpoint: Path, *, port: int) -> list[dict[str, object]]:
-    argv = [
-        *("--model-path", str(checkpoint), "--load-format", "dummy", "--attention-backend", "triton"),
-        *("--mem-fraction-static", "0.4", "--context-length", "131072", "--chunked-prefill-size", "8192"),
-        *("--cuda-graph-max-bs", "256", "--max-running-requests", "512", "--enable-cache-report"),
-        *("--schedule-policy", "lpm"),
-    ]
-    rows: list[dict[str, object]] = []
+    """Our endpoint, the same server's chat endpoint, the gateway before it; and SGLang's chat endpoint as published,
+    where `PUBLISHED_SGLANG` names its folder."""
+    argv = server_argv(checkpoint)
     with ExitStack() as stack:
         server = stack.enter_context(serving(scratch / "engine", argv, port=port))
         gateway = stack.enter_context(_gateway(scratch, server, port + 1))
         ways = [
-            Way("chat", Target(server.base_url, "chat"), server.cpu_seconds),
-            Way("responses", Target(server.base_url, "responses"), server.cpu_seconds),
-            Way("gateway", Target(gateway.base_url, "responses"), gateway.cpu_seconds),
+            Way.of("chat", server, "chat"),
+            Way.of("responses", server, "responses"),
+            Way.of("gateway", gateway, "responses"),
         ]
         if folder := os.environ.get("PUBLISHED_SGLANG"):
-            published = stack.enter_context(_published(scratch / "published", folder, argv, port + 100))
-            ways.append(Way("published chat", Target(published.base_url, "chat"), published.cpu_seconds))
-        for way in ways:
-            run_load(way.target, bodies(way.target.protocol, 500, 16, salt="warm-up"), streams=8)
-        for prompt_tokens, streams in CELLS.items():
-            for count in streams:
-                for repetition in range(REPETITIONS[prompt_tokens]):
-                    for way in ways:
-                        row = _cell(way, prompt_tokens, count, repetition)
-                        print(row, flush=True)
-                        rows.append(row)
+            published = stack.enter_context(_release(scratch / "published", folder, argv, port + 100))
+            ways.append(Way.of("published chat", published, "chat"))
+        return _compare(ways, CELLS)
+
+
+def measure_releases(scratch: Path, checkpoint: Path, *, port: int) -> list[dict[str, object]]:
+    """Our endpoint, the chat endpoint of the same SGLang as published, and both endpoints of 0.5.16, whose folder
+    `SGLANG_0_5_16` names."""
+    argv = server_argv(checkpoint)
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(scratch / "engine", argv, port=port))
+        published = stack.enter_context(
+            _release(scratch / "published", os.environ["PUBLISHED_SGLANG"], argv, port + 100)
+        )
+        newer = stack.enter_context(
+            _release(scratch / "newer", os.environ["SGLANG_0_5_16"], [*argv, *_NEWER], port + 200)
+        )
+        ways = [
+            Way.of("chat", server, "chat"),
+            Way.of("responses", server, "responses"),
+            Way.of("published chat", published, "chat"),
+            Way.of("0.5.16 chat", newer, "chat"),
+            Way.of("0.5.16 responses", newer, "responses", OUTPUT_TOKENS + 2),
+        ]
+        return _compare(ways, SHORT_PROMPTS)
+
+
+def server_argv(checkpoint: Path) -> list[str]:
+    return [
+        *("--model-path", str(checkpoint), "--load-format", "dummy", "--attention-backend", "triton"),
+        *("--mem-fraction-static", "0.3", "--context-length", "131072", "--chunked-prefill-size", "8192"),
+        *("--cuda-graph-max-bs", "256", "--max-running-requests", "512", "--enable-cache-report"),
+        *("--schedule-policy", "lpm"),
+    ]
+
+
+def _compare(ways: Sequence[Way], cells: Mapping[int, Sequence[int]]) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for way in ways:
+        run_load(way.target, way.bodies(500, 16, salt="warm-up"), streams=8)
+    for prompt_tokens, streams in cells.items():
+        for count in streams:
+            for repetition in range(REPETITIONS[prompt_tokens]):
+                for way in ways:
+                    row = _cell(way, prompt_tokens, count, repetition)
+                    print(row, flush=True)
+                    rows.append(row)
     return rows
 
 
@@ -72,9 +113,9 @@ def _cell(way: Way, prompt_tokens: int, streams: int, repetition: int) -> dict[s
     before = way.cpu_seconds()
     load = run_load(
         way.target,
-        bodies(way.target.protocol, prompt_tokens, requests, salt=salt),
+        way.bodies(prompt_tokens, requests, salt=salt),
         streams=streams,
-        processes=_PROCESSES,
+        processes=min(_MOST_PROCESSES, max(1, streams // 4)),
     )
     return {
         "way": way.name,
@@ -103,34 +144,6 @@ def summary(load: Load) -> dict[str, object]:
     }
 
 
-def bodies(protocol: Protocol, prompt_tokens: int, count: int, *, salt: str) -> list[bytes]:
-    """Each begins differently, so that no prompt is found in the cache."""
-    return [_body(protocol, f"{salt} {index}\n" + text(prompt_tokens)) for index in range(count)]
-
-
-def text(prompt_tokens: int) -> str:
-    line = "def area(width, height):\n    return width * height\n"
-    return line * max(1, int(prompt_tokens * _CHARACTERS_PER_TOKEN / len(line)))
-
-
-def _body(protocol: Protocol, prompt: str) -> bytes:
-    match protocol:
-        case "responses":
-            return orjson.dumps(
-                {
-                    "model": MODEL, "stream": True, "store": False, "input": prompt, "temperature": 0,
-                    "max_output_tokens": OUTPUT_TOKENS, "reasoning": {"effort": "medium"},
-                }
-            )  # fmt: skip
-        case "chat":
-            return orjson.dumps(
-                {
-                    "model": MODEL, "stream": True, "stream_options": {"include_usage": True}, "temperature": 0,
-                    "messages": [{"role": "user", "content": prompt}], "max_tokens": OUTPUT_TOKENS,
-                }
-            )  # fmt: skip
-
-
 def _gateway(scratch: Path, server: Server, port: int):
     command = [
         *(sys.executable, "-m", "sgcx", "gateway", "--upstream", server.base_url, "--port", str(port)),
@@ -139,7 +152,9 @@ def _gateway(scratch: Path, server: Server, port: int):
     return started(scratch / "gateway", command, port, SGCX_HOME=str(scratch / "home"))
 
 
-def _published(directory: Path, folder: str, argv: Sequence[str], port: int):
+def _release(directory: Path, folder: str, argv: Sequence[str], port: int):
+    """SGLang from `folder`, as it is there."""
     address = ("--served-model-name", MODEL, "--host", "127.0.0.1", "--port", str(port))
     command = [sys.executable, "-m", "sglang.launch_server", *argv, *address]
-    return started(directory, command, port, PYTHONPATH=os.pathsep.join([folder, os.environ["PYTHONPATH"]]))
+    python_path = os.pathsep.join([folder, os.environ["PYTHONPATH"]])
+    return started(directory, command, port, ready_s=_COMPILED_S, PYTHONPATH=python_path)

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import orjson
 from checkpoints import write_checkpoint
+from prompts import text
 from serving import WITHOUT_MULTICAST, Server, started
-from speed import summary, text
+from speed import summary
 from truth import reported
 
 from sgcx.bench.load import Load, percentile, run_load
