@@ -48,6 +48,13 @@ class Session:
         messages = [event["message"] for event in self.events if event["type"] == "error"]
         return [message for message in messages if message.startswith("Reconnecting")]
 
+    def check_completed(self) -> None:
+        assert self.exit_code == 0, [self.events[-3:], self.stderr]
+        assert self.events[-1]["type"] == "turn.completed"
+        assert not self.items("error"), self.items("error")
+        assert "metadata" not in self.stderr
+        assert all(usage.status == "completed" for usage in self.usages)
+
 
 @dataclass(frozen=True)
 class CodexRunner:
@@ -88,11 +95,7 @@ class CodexRunner:
     def completed(self, *arguments) -> Session:
         """A turn that ends well, without a warning on the way."""
         session = self(*arguments)
-        assert session.exit_code == 0, [session.events[-3:], session.stderr]
-        assert session.events[-1]["type"] == "turn.completed"
-        assert not session.items("error"), session.items("error")
-        assert "metadata" not in session.stderr
-        assert all(usage.status == "completed" for usage in session.usages)
+        session.check_completed()
         return session
 
 

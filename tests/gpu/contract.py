@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from serving import MODEL, WITHOUT_MULTICAST, serving
+from scripted import serving_script
+from serving import MODEL
 
 _ADD = {
     "type": "function",
@@ -28,17 +29,9 @@ _COLOUR = {"type": "object", "properties": {"colour": {"type": "string"}}, "requ
 
 
 def measure(scratch: Path, checkpoint: Path, *, port: int, tp_size: int) -> list[dict[str, object]]:
-    argv = [
-        *("--model-path", str(checkpoint), "--load-format", "dummy", "--attention-backend", "triton"),
-        *("--mem-fraction-static", "0.5", "--context-length", "32768", "--chunked-prefill-size", "8192"),
-        *("--disable-cuda-graph", "--disable-overlap-schedule", "--enable-cache-report", "--schedule-policy", "lpm"),
-        *("--reasoning-parser", "kimi_k2", "--grammar-backend", "xgrammar"),
-        *("--tp-size", str(tp_size), "--nccl-port", str(port + 7), *WITHOUT_MULTICAST),
-    ]
-    models = {"SGLANG_EXTERNAL_MODEL_PACKAGE": "sgcx.rehearsal.sglang_models"}
     rows: list[dict[str, object]] = []
     with (
-        serving(scratch / "engine", argv, port=port, context_length=32768, **models) as server,
+        serving_script(scratch / "engine", checkpoint, port=port, tp_size=tp_size) as server,
         httpx.Client(base_url=f"{server.base_url}/v1", timeout=120, trust_env=False) as client,
     ):
         for check in CHECKS:

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Packs SGLang 0.5.10.post1 for a Hopper host with Python 3.12, torch 2.11 for CUDA 13 and nvcc, but no package index:
-#   payload.sh WORKDIR      leaves part.aa, part.ab (84 MB together) and extra.tar.xz (15 MB) there
+#   payload.sh WORKDIR      leaves part.aa, part.ab (84 MB together) and extra.tar.xz (15 MB) there,
+#                           and codex.xz.aa, codex.xz.ab (80 MB), which only the stage `codex` needs
 # Of the kernel wheel's 1.17 GB, 1.07 are FlashAttention 3, which shrinks to what latent attention on Hopper loads.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); mkdir -p "$1"; cd "$1"
@@ -21,4 +22,7 @@ python3 -m pip install -q --target extra --python-version 3.12 --implementation 
   -r sgcx.txt fastapi==0.135.3 starlette==1.0.0 uvloop==0.22.1 httptools pybase64 setproctitle
 rm -rf extra/{pydantic,pydantic_core,orjson,huggingface_hub,hf_xet}*   # the host's own, or those in site
 tar -C extra -cf - . | xz -T0 -6 > extra.tar.xz
-ls -l part.* extra.tar.xz
+# One program that needs neither Node nor any library.
+npm pack --silent @openai/codex@0.169.0-linux-x64 > /dev/null
+tar -xzOf openai-codex-*.tgz package/vendor/x86_64-unknown-linux-musl/bin/codex | xz -T0 -6 | split -b 60000000 - codex.xz.
+ls -l part.* extra.tar.xz codex.xz.*

@@ -12,9 +12,13 @@ if [ ! -d "$work/sglang" ]; then
   cat "$payload"/part.* | unpack
 fi
 if [ -e "$payload/site16.zst" ] && [ ! -d "$work/site16" ]; then unpack < "$payload/site16.zst"; fi
-export PUBLISHED_SGLANG="$work/published" SGLANG_0_5_16="$work/site16"
+if [ ! -x "$work/codex" ] && compgen -G "$payload/codex.xz*" > /dev/null; then
+  cat "$payload"/codex.xz* | xz -dc > "$work/codex"
+  chmod +x "$work/codex"
+fi
+export PUBLISHED_SGLANG="$work/published" SGLANG_0_5_16="$work/site16" CODEX_BINARY="$work/codex"
 [ -d "$PUBLISHED_SGLANG" ] || cp -r "$work/sglang" "$PUBLISHED_SGLANG"
-export PYTHONPATH="$repo:$here:$work/extra:$work/sglang:$work/site" SGCX_HOME="$work/home" HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
+export PYTHONPATH="$repo:$here:$repo/tests:$repo/tests/e2e:$work/extra:$work/sglang:$work/site" SGCX_HOME="$work/home" HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
 python3 -m sgcx patch apply --target "$work/sglang" > "$out/patch.log" 2>&1 || { cat "$out/patch.log"; exit 1; }
 cd "$here"
 # Compiling the INT4 kernels takes six minutes of one core: stages that need none run meanwhile.

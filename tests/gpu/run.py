@@ -60,6 +60,15 @@ def _contract_of_two(scratch: Path) -> object:
     return contract.measure(scratch, checkpoint, port=35100, tp_size=2)
 
 
+def _codex(scratch: Path) -> object:
+    # It needs pytest and a Codex, which the other stages do without.
+    import codex_workflows
+
+    checkpoint = scratch / "kimi-small"
+    write_checkpoint(checkpoint, "kimi-small", 4)
+    return codex_workflows.measure(scratch, checkpoint, port=36000)
+
+
 def _prefix(scratch: Path) -> object:
     checkpoint = scratch / "kimi-small"
     write_checkpoint(checkpoint, "kimi-small", 4)
@@ -85,6 +94,7 @@ STAGES: dict[str, Callable[[Path], object]] = {
     "releases": _releases,
     "contract": _contract,
     "contract-tp2": _contract_of_two,
+    "codex": _codex,
     "prefix": _prefix,
     "truth": _truth,
     "parallel": _parallel,

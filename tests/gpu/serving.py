@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from sgcx.codex.catalog import CatalogModel, catalog_entries
 from sgcx.server.child_config import ChildConfig
 from sgcx.server.launch_progress import LaunchFacts, LaunchProgress
 
@@ -44,7 +45,9 @@ class ServerFailed(Exception):
     """The server ended, or was not ready in time; the message holds the end of its log."""
 
 
-def child_config(argv: Sequence[str], *, context_length: int, dialect: str = "kimi_k2") -> ChildConfig:
+def child_config(
+    argv: Sequence[str], *, context_length: int, dialect: str = "kimi_k2", catalog: Sequence[CatalogModel] = ()
+) -> ChildConfig:
     return ChildConfig(
         sglang_argv=tuple(argv),
         dialect=dialect,
@@ -57,19 +60,26 @@ def child_config(argv: Sequence[str], *, context_length: int, dialect: str = "ki
         instant_temperature=0.0,
         instant_top_p=1.0,
         api_key_path=None,
-        catalog=(),
+        catalog=tuple(catalog_entries(catalog)),
     )
 
 
 @contextmanager
 def serving(
-    directory: Path, argv: Sequence[str], *, port: int, context_length: int = 131072, **environment: str
+    directory: Path,
+    argv: Sequence[str],
+    *,
+    port: int,
+    context_length: int = 131072,
+    catalog: Sequence[CatalogModel] = (),
+    **environment: str,
 ) -> Iterator[Server]:
     """Ready on entry, gone on exit. `environment`: on top of this process's own."""
     directory.mkdir(parents=True, exist_ok=True)
     config = directory / "child.json"
     base_argv = ["--served-model-name", MODEL, "--host", "127.0.0.1", "--port", str(port)]
-    config.write_text(child_config([*argv, *base_argv], context_length=context_length).to_json())
+    told = child_config([*argv, *base_argv], context_length=context_length, catalog=catalog)
+    config.write_text(told.to_json())
     with started(directory, [sys.executable, "-m", "sgcx.server.child", str(config)], port, **environment) as server:
         yield server
 

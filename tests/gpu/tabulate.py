@@ -185,6 +185,17 @@ def _pair(streams: int, one: Row, two: Row) -> tuple[object, ...]:
     )
 
 
+def codex(rows: list[Row]) -> str:
+    return table(("workflow", "result", "requests", "input tokens", "cached", "output tokens"), map(_codex_row, rows))
+
+
+def _codex_row(row: Row) -> tuple[object, ...]:
+    requests = row["requests"] if isinstance(row["requests"], list) else []
+    sums = [sum(each[name] for each in requests) for name in ("input_tokens", "cached_tokens", "output_tokens")]
+    result = "passed" if row["passed"] else "failed"
+    return (str(row["workflow"]).replace("_", " "), result, len(requests), *(f"{each:,}" for each in sums))
+
+
 def _section(row: Row, key: str) -> Row:
     found = row[key]
     assert isinstance(found, dict)
@@ -201,6 +212,7 @@ STAGES: dict[str, Callable[[list[Row]], str]] = {
     "truth": truth,
     "speed": speed,
     "prefix": prefix,
+    "codex": codex,
     "whole": whole,
     "starts": starts,
     "parallel": parallel,
