@@ -74,12 +74,13 @@ def _tried(workflow: Callable[..., None], runner: CodexRunner) -> dict[str, obje
         return sessions[-1]
 
     offered = {"codex": codex, "tmp_path": runner.directory}
+    offset = runner.rehearsal.log.stat().st_size
     begun = time.monotonic()
+    why = None
     try:
         workflow(**{name: offered[name] for name in signature(workflow).parameters})
-        why = None
     except Exception:
-        why = traceback.format_exc()[-4000:]
+        why = traceback.format_exc()[-4000:] + runner.rehearsal.log_since(offset)[-4000:]
     return {
         "workflow": workflow.__name__.removeprefix("test_"),
         "passed": why is None,

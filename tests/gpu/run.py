@@ -105,7 +105,7 @@ def main(out: Path, names: list[str]) -> int:
     """A stage that fails leaves its error in its file, and the next one runs."""
     failed = 0
     for name in names:
-        with tempfile.TemporaryDirectory(prefix=f"{name}-") as scratch:
+        with tempfile.TemporaryDirectory(prefix=f"{name}-", ignore_cleanup_errors=True) as scratch:
             try:
                 result = STAGES[name](Path(scratch))
             except Exception:
