@@ -101,6 +101,17 @@ def test_a_stream_and_a_whole_response_say_the_same():
     assert streamed.keys() == whole.keys()
 
 
+@pytest.mark.parametrize("store", [True, False])
+def test_an_engine_that_says_it_all_at_once_is_heard_streamed_and_whole(store, tmp_path):
+    end = Finished("length", Usage(3, 0, 0, 0))
+    with served(PlayedEngine([end]), storage=AsyncStore(tmp_path / "db")) as client:
+        streamed = frames(post(client, stream=True, max_output_tokens=1, store=store).text)
+        whole = post(client, max_output_tokens=1, store=store).json()
+    assert [event["sequence_number"] for event in streamed] == [0, 1, 2]
+    assert streamed[0]["type"] == "response.created"
+    assert streamed[-1]["response"]["status"] == whole["status"] == "incomplete"
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_clients_learn_that_usage_holds_the_reasoning_that_they_replay(stream):
     with served(PlayedEngine([TextDelta("ok"), Finished("stop")])) as client:
