@@ -18,7 +18,8 @@ from sgcx.bench.wire import Protocol, Target
 # prompt tokens → numbers of streams
 CELLS = {1_000: (1, 8, 32, 128, 256), 16_000: (1, 32), 100_000: (1,)}
 REPETITIONS = {1_000: 5, 16_000: 2, 100_000: 2}
-SHORT_PROMPTS = {1_000: CELLS[1_000]}
+CELLS_OF_RELEASES = {1_000: (8, 32, 128, 256)}
+REPETITIONS_OF_RELEASES = {1_000: 4}
 _MOST_PROCESSES = 8
 _NEWER = ("--cuda-graph-backend-prefill", "disabled")
 """0.5.16 captures prefills too, unless told otherwise; 0.5.10.post1 captures none here."""
@@ -59,7 +60,7 @@ def measure(scratch: Path, checkpoint: Path, *, port: int) -> list[dict[str, obj
         if folder := os.environ.get("PUBLISHED_SGLANG"):
             published = stack.enter_context(_release(scratch / "published", folder, argv, port + 100))
             ways.append(Way.of("published chat", published, "chat"))
-        return _compare(ways, CELLS)
+        return _compare(ways, CELLS, REPETITIONS)
 
 
 def measure_releases(scratch: Path, checkpoint: Path, *, port: int) -> list[dict[str, object]]:
@@ -81,7 +82,7 @@ def measure_releases(scratch: Path, checkpoint: Path, *, port: int) -> list[dict
             Way.of("0.5.16 chat", newer, "chat"),
             Way.of("0.5.16 responses", newer, "responses", OUTPUT_TOKENS + 2),
         ]
-        return _compare(ways, SHORT_PROMPTS)
+        return _compare(ways, CELLS_OF_RELEASES, REPETITIONS_OF_RELEASES)
 
 
 def server_argv(checkpoint: Path) -> list[str]:
@@ -93,13 +94,15 @@ def server_argv(checkpoint: Path) -> list[str]:
     ]
 
 
-def _compare(ways: Sequence[Way], cells: Mapping[int, Sequence[int]]) -> list[dict[str, object]]:
+def _compare(
+    ways: Sequence[Way], cells: Mapping[int, Sequence[int]], repetitions: Mapping[int, int]
+) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for way in ways:
         run_load(way.target, way.bodies(500, 16, salt="warm-up"), streams=8)
     for prompt_tokens, streams in cells.items():
         for count in streams:
-            for repetition in range(REPETITIONS[prompt_tokens]):
+            for repetition in range(repetitions[prompt_tokens]):
                 for way in ways:
                     row = _cell(way, prompt_tokens, count, repetition)
                     print(row, flush=True)
