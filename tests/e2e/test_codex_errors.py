@@ -57,7 +57,7 @@ def test_a_server_without_room_is_asked_again_and_then_named(codex, rehearsal):
 
 def test_an_engine_that_wants_a_pause_is_asked_again_when_it_is_over(codex, rehearsal):
     full = {"error": {"code": 429, "message": "full"}}
-    before_the_stream = (429, full, {"Retry-After": "2"})
+    before_the_stream = (429, full, {"Retry-After": "1"})
     in_the_stream = (chunk(reasoning_content="hm"), 0.1, full)
     answered = (chunk(content="Hello"), chunk("stop"), usage(9, 4), DONE)
     with (
@@ -67,8 +67,9 @@ def test_an_engine_that_wants_a_pause_is_asked_again_when_it_is_over(codex, rehe
         session = codex("-c", f'model_providers.sgcx.base_url="{url}"', "hello")
     assert session.exit_code == 0
     assert session.answer == "Hello"
-    pauses_s = [later - earlier for earlier, later in pairwise(upstream.times)]
-    assert [pause_s >= 2 for pause_s in pauses_s] == [True, True], "Codex by itself is back after a fifth of a second"
+    first_pause_s, second_pause_s = (later - earlier for earlier, later in pairwise(upstream.times))
+    assert first_pause_s >= 1, "Codex by itself is back after a fifth of a second"
+    assert second_pause_s >= 2
     assert len(session.reconnects) == 1, "only a stream that has begun is one that users hear of"
 
 
