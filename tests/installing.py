@@ -6,6 +6,7 @@ one line of JSON. What is already in HOME takes a second.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -49,9 +50,11 @@ def main(home: Path, names: Iterable[str]) -> None:
 
 
 def _problem(home: Path, name: str) -> str | None:
-    if name.startswith("codex-"):
-        return _install_codex(home / name, name.removeprefix("codex-"))
-    return _run([sys.executable, "-m", "sgcx", "engine", "install", name], SGCX_HOME=str(home))
+    with (home / f"{name}.lock").open("w") as lock:  # another run, or another worker of this one, may be at it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if name.startswith("codex-"):
+            return _install_codex(home / name, name.removeprefix("codex-"))
+        return _run([sys.executable, "-m", "sgcx", "engine", "install", name], SGCX_HOME=str(home))
 
 
 def _install_codex(prefix: Path, version: str) -> str | None:
