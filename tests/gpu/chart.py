@@ -11,7 +11,7 @@ from sgcx.bench.chart import Line, Panel, draw_panels
 _ROOT = Path(__file__).resolve().parents[2]
 _RESULTS = _ROOT / "tests" / "gpu" / "results" / "speed.json"
 _PICTURE = _ROOT / "docs" / "screenshots" / "streams.svg"
-_WAYS = ("chat", "responses", "gateway")
+_WAYS = ("chat", "responses", "gateway", "published chat")
 _PROMPT_TOKENS = 1_000
 
 
