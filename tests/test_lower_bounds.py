@@ -14,6 +14,7 @@ USERS = [
     *(f"tests/http/test_{name}.py" for name in ("bodies", "gateway", "images", "metrics", "websocket")),
     f"tests/weights/test_pull.py::{PULL}",
     "tests/hardware",
+    "tests/engines/test_chat_engine.py",
     "tests/store/test_sealing.py",
     "tests/codex/test_codex_config.py",
     *(f"tests/cli/test_cli_{name}.py" for name in ("docs", "plan_views", "top")),

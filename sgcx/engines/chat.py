@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Literal
 
-import httpx
+import aiohttp
 import orjson
 
 from sgcx.engines.chat_chunks import ChatReader, Object, joined
@@ -25,7 +25,7 @@ from sgcx.engines.refusals import (
     upstream_unreachable,
 )
 from sgcx.engines.structural_tags import log_loosened, looser_and_looser
-from sgcx.engines.upstream_http import UpstreamHttp
+from sgcx.engines.upstream_http import HTTP_ERRORS, UpstreamHttp, succeeded
 from sgcx.errors import EngineError
 from sgcx.responses.deltas import EngineDelta, Failed, Finished
 from sgcx.responses.dialect import Reader
@@ -35,12 +35,8 @@ from sgcx.responses.sse import SseDecoder
 
 _PROBE_TIMEOUT_S = 5.0
 _DRAIN_S = 0.1
-_PIECES_AHEAD = 1024
 _DONE = "[DONE]"
 _OPEN_REASONING = "<think>"
-
-_End: TypeAlias = EngineError | Literal["end"]
-_Arrival: TypeAlias = bytes | _End
 
 
 class ChatEngine:
@@ -49,18 +45,13 @@ class ChatEngine:
     def __init__(self, upstream: Upstream, *, api_key: str | None = None) -> None:
         self._upstream = upstream
         self._http = UpstreamHttp(upstream.url, api_key=api_key)
-        self._completions = httpx.URL(f"{upstream.url}/chat/completions")
 
     async def aclose(self) -> None:
         await self._http.aclose()
 
     async def healthy(self) -> bool:
         """Every engine lists its models, and no engine takes long to."""
-        try:
-            answer = await self._http.get(f"{self._upstream.url}/models", timeout_s=_PROBE_TIMEOUT_S)
-        except httpx.HTTPError:
-            return False
-        return answer.is_success
+        return await self._http.answers(f"{self._upstream.url}/models", timeout_s=_PROBE_TIMEOUT_S)
 
     def generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
         if self._upstream.grammar_dialect is not None and request.constraint.binds:
@@ -114,16 +105,14 @@ class ChatEngine:
         raise _no_counts("its answer has no usage")
 
     async def _tokenize(self, url: str, request: EngineRequest) -> int:
-        body = build_count_body(request, self._upstream)
-        try:
-            answer = await self._http.post(url, orjson.dumps(body))
-        except httpx.HTTPError as error:
-            raise upstream_unreachable(_reason(error)) from error
-        if answer.status_code in (404, 405, 501):
-            raise _no_counts(f"{url} answers {answer.status_code}")
-        if not answer.is_success:
-            raise await self._refused(answer)
-        match self._decode(answer.text):
+        body = orjson.dumps(build_count_body(request, self._upstream))
+        async with self._asked(url, body, request.request_id) as answer:
+            if answer.status in (404, 405, 501):
+                raise _no_counts(f"{url} answers {answer.status}")
+            if not succeeded(answer):
+                raise await self._refused(answer)
+            text = await _text(answer)
+        match self._decode(text):
             case {"count": int(count)}:
                 return count
             case _:
@@ -139,14 +128,18 @@ class ChatEngine:
     async def _chunks(self, request: EngineRequest) -> AsyncGenerator[list[Object], None]:
         """The decoded chunks of the stream, those that arrived together in one list. Raises `EngineError` only."""
         decoder = SseDecoder()
-        async with self._response(request) as response, aclosing(_bytes(response)) as pieces:
-            async for piece in pieces:
+        body = orjson.dumps(build_body(request, self._upstream))
+        url = f"{self._upstream.url}/chat/completions"
+        async with self._asked(url, body, request.request_id) as response:
+            if not succeeded(response):
+                raise await self._refused(response)
+            while piece := await _arrived(response):
                 batch, end = self._decode_all(decoder.feed(piece))
                 yield batch
                 if isinstance(end, EngineError):
                     raise end
                 if end is not None:
-                    await _drain(pieces)
+                    await _drain(response)
                     return
 
     def _decode_all(self, events: list[str]) -> tuple[list[Object], EngineError | Literal["done"] | None]:
@@ -173,85 +166,59 @@ class ChatEngine:
         return chunk
 
     @asynccontextmanager
-    async def _response(self, request: EngineRequest) -> AsyncIterator[httpx.Response]:
-        """The open response with a good status. On leaving, a connection that still streams is closed."""
-        body = orjson.dumps(build_body(request, self._upstream))
+    async def _asked(self, url: str, body: bytes, request_id: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The open answer. On leaving, a connection that still streams is closed."""
         try:
-            response = await self._http.stream(self._completions, body, request_id=request.request_id)
-        except httpx.HTTPError as error:
+            answer = await self._http.post(url, body, request_id=request_id)
+        except HTTP_ERRORS as error:
             raise upstream_unreachable(_reason(error)) from error
         try:
-            if not response.is_success:
-                raise await self._refused(response)
-            yield response
+            yield answer
         finally:
-            await response.aclose()
+            answer.close()
 
-    async def _refused(self, response: httpx.Response) -> EngineError:
+    async def _refused(self, response: aiohttp.ClientResponse) -> EngineError:
         try:
-            body = await response.aread()
+            body = await response.read()
             message = error_message(orjson.loads(body))
-        except httpx.HTTPError as error:
+        except HTTP_ERRORS as error:
             message = _reason(error)
         except orjson.JSONDecodeError:
             message = error_message(body.decode(errors="replace"))
         wait = response.headers.get("retry-after", "")
         return upstream_refusal(
-            response.status_code,
+            response.status,
             message,
             model=self._upstream.model,
             retry_after_s=int(wait) if wait.isdecimal() else None,
         )
 
 
-async def _bytes(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """What has arrived, in as few pieces as can be: a task reads ahead while this one is busy with the client."""
-    arrived = asyncio.Queue[_Arrival](_PIECES_AHEAD)
-    reading = asyncio.ensure_future(_read_ahead(response, arrived))
+async def _arrived(response: aiohttp.ClientResponse) -> bytes:
+    """All that is there, at least one byte; none at the end."""
     try:
-        end: _End | None = None
-        while end is None:
-            pieces, end = await _take(arrived)
-            yield b"".join(pieces)
-        if isinstance(end, EngineError):
-            raise end
-    finally:
-        reading.cancel()
-        await asyncio.wait({reading})
-
-
-async def _read_ahead(response: httpx.Response, arrived: asyncio.Queue[_Arrival]) -> None:
-    end: _End = "end"
-    try:
-        async for piece in response.aiter_bytes():
-            await arrived.put(piece)
-    except httpx.HTTPError as error:
-        end = EngineError(
+        return await response.content.readany()
+    except HTTP_ERRORS as error:
+        raise EngineError(
             f"The connection to the upstream engine broke: {_reason(error)}",
             code="server_error",
             status=503,
             retry_after_s=1,
-        )
-    await arrived.put(end)
+        ) from error
 
 
-async def _take(arrived: asyncio.Queue[_Arrival]) -> tuple[list[bytes], _End | None]:
-    """All pieces that are there, at least one or the end."""
-    pieces: list[bytes] = []
-    piece = await arrived.get()
-    while isinstance(piece, bytes):
-        pieces.append(piece)
-        if arrived.empty():
-            return pieces, None
-        piece = arrived.get_nowait()
-    return pieces, piece
+async def _text(response: aiohttp.ClientResponse) -> str:
+    text = bytearray()
+    while piece := await _arrived(response):
+        text += piece
+    return text.decode(errors="replace")
 
 
-async def _drain(pieces: AsyncGenerator[bytes, None]) -> None:
+async def _drain(response: aiohttp.ClientResponse) -> None:
     """Read to the end, which is due now: only then can the connection serve the next request."""
     with suppress(TimeoutError, EngineError):
         async with asyncio.timeout(_DRAIN_S):
-            async for _ in pieces:
+            while await _arrived(response):
                 pass
 
 
@@ -259,7 +226,7 @@ def _no_counts(problem: str) -> EngineError:
     return EngineError(f"The upstream engine does not count tokens: {problem}", code="unsupported_endpoint", status=501)
 
 
-def _reason(error: httpx.HTTPError) -> str:
+def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 

@@ -8,7 +8,19 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "sglang", "fastapi", "starlette", "uvicorn", "httpx", "openai", "pynvml", "psutil", "tomlkit")
+HEAVY = (
+    "torch",
+    "sglang",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "httpx",
+    "aiohttp",
+    "openai",
+    "pynvml",
+    "psutil",
+    "tomlkit",
+)
 _PROGRAM = """
 import json, sys
 sys.argv[0] = "sgcx"

@@ -27,7 +27,7 @@ def test_every_lock_pins_its_sglang_and_the_hash_of_everything(spec: EngineSpec)
     assert unhashed == ({"torch", "torchvision"} if spec.accelerator == "cpu" else set())
 
 
-@pytest.mark.parametrize("name", ["starlette", "orjson", "httpx", "packaging", "psutil", "uvicorn"])
+@pytest.mark.parametrize("name", ["starlette", "orjson", "httpx", "aiohttp", "packaging", "psutil", "uvicorn"])
 def test_the_engine_has_what_the_child_imports(name: str) -> None:
     for spec in list_specs():
         assert name in {package.name for package in read_lock(spec.lock)}
