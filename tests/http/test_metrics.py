@@ -89,7 +89,7 @@ def test_time_to_the_first_token_is_the_time_before_it():
     with served(PlayedEngine([0.25, *ANSWER])) as client:
         post(client)
         scraped = scrape(client)
-    assert 0.25 <= scraped["sgcx_time_to_first_token_seconds_sum",] < 5
+    assert 0.24 < scraped["sgcx_time_to_first_token_seconds_sum",] < 5, "an event loop's clock has a millisecond"
     assert scraped["sgcx_time_to_first_token_seconds_bucket", ("le", "0.2")] == 0
 
 
