@@ -81,6 +81,8 @@ def list_specs() -> tuple[EngineSpec, ...]:
             minimum_free_bytes=15 * GIB,
             newest_python=(3, 12),
         ),
+        _cpu_spec("0.5.11"),
+        _cpu_spec("0.5.16"),
         _cpu_spec("0.5.20"),
         _cpu_spec("0.5.23"),
     )

@@ -20,6 +20,8 @@ def test_the_list_shows_engines_that_could_be_installed(sgcx: Sgcx) -> None:
 Name                       State   For          Size  Note               \n\
 sglang-0.5.10.post1-cpu    absent  the CPU            it is not installed
 sglang-0.5.10.post1-cu129  absent  NVIDIA GPUs        it is not installed
+sglang-0.5.11-cpu          absent  the CPU            it is not installed
+sglang-0.5.16-cpu          absent  the CPU            it is not installed
 sglang-0.5.20-cpu          absent  the CPU            it is not installed
 sglang-0.5.23-cpu          absent  the CPU            it is not installed
 """,
@@ -48,6 +50,24 @@ def test_the_list_for_a_program(sgcx: Sgcx) -> None:
                 "status": "absent",
                 "reason": "it is not installed",
                 "path": "[HOME]/sgcx/data/engines/sglang-0.5.10.post1-cu129",
+                "size_bytes": 0,
+            },
+            {
+                "name": "sglang-0.5.11-cpu",
+                "sglang_version": "0.5.11",
+                "accelerator": "cpu",
+                "status": "absent",
+                "reason": "it is not installed",
+                "path": "[HOME]/sgcx/data/engines/sglang-0.5.11-cpu",
+                "size_bytes": 0,
+            },
+            {
+                "name": "sglang-0.5.16-cpu",
+                "sglang_version": "0.5.16",
+                "accelerator": "cpu",
+                "status": "absent",
+                "reason": "it is not installed",
+                "path": "[HOME]/sgcx/data/engines/sglang-0.5.16-cpu",
                 "size_bytes": 0,
             },
             {
@@ -116,8 +136,8 @@ def test_an_unknown_engine_lists_the_known(sgcx: Sgcx) -> None:
             stderr="""\
 error: There is no engine 'sglang-9'
 
-hint: Engines: sglang-0.5.10.post1-cpu, sglang-0.5.10.post1-cu129, sglang-0.5.20-cpu, sglang-0.5.23-cpu
-""",
+hint: Engines: sglang-0.5.10.post1-cpu, sglang-0.5.10.post1-cu129, sglang-0.5.11-cpu, sglang-0.5.16-cpu, sglang-0.5.20-cpu, sglang-0.5.23-cpu
+""",  # noqa: E501
         )
     )
 

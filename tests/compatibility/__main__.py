@@ -33,7 +33,7 @@ class Asked:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sglang", nargs="+", default=["0.5.10.post1", "0.5.20", "0.5.23"])
+    parser.add_argument("--sglang", nargs="+", default=["0.5.10.post1", "0.5.11", "0.5.16", "0.5.20", "0.5.23"])
     parser.add_argument("--codex", nargs="+", default=["0.169.0"])
     parser.add_argument("--endpoint", nargs="+", default=["in process", "gateway"])
     options = parser.parse_args()

@@ -15,9 +15,10 @@ from sgcx.server.child_config import CONFIG_VARIABLE
 
 pytestmark = pytest.mark.engine
 
-_ASK = """
-import contextlib, json, multiprocessing, os, sys
+_ASK = '''
+import contextlib, json, multiprocessing, os, sys, torch
 from importlib.metadata import entry_points
+from sglang.srt.constrained.xgrammar_backend import XGrammarGrammar
 from sglang.srt.entrypoints import http_server
 from sglang.srt.entrypoints.openai.protocol import ChatCompletionRequest
 from sglang.srt.entrypoints.openai.serving_chat import OpenAIServingChat
@@ -44,9 +45,20 @@ def mounted(plugin):
     plugin()
     return first_is_ours()
 
+def allowed(plugin):
+    """The tokens that stay possible where a mask allows the second and the fourth."""
+    plugin()
+    logits = torch.zeros(1, 32)
+    try:
+        XGrammarGrammar.apply_vocab_mask(None, logits, torch.tensor([[0b1010]], dtype=torch.int32))
+    except RuntimeError as error:
+        return str(error)
+    return torch.isfinite(logits[0]).nonzero().flatten().tolist()
+
 async def generate_request(self, request): yield
 
-[plugin] = (each.load() for each in entry_points(group="sglang.srt.plugins") if each.name == "sgcx")
+plugins = {each.name: each.load() for each in entry_points(group="sglang.srt.plugins")}
+plugin, masks = plugins["sgcx"], plugins["sgcx-cpu-grammar"]
 said = {
     "as published": list(missing_surfaces()),
     "without a method": without(OpenAIServingChat, "_handle_last_assistant_message"),
@@ -65,8 +77,14 @@ multiprocessing.parent_process = lambda: None
 with changed(TokenizerManager, "abort_request", None):
     said["mounted where something is missing"] = mounted(plugin)
 said["mounted"] = mounted(plugin)
+cpu_engine = os.environ.pop("SGLANG_USE_CPU_ENGINE")
+said["masked on a GPU's engine"] = allowed(masks)
+os.environ["SGLANG_USE_CPU_ENGINE"] = cpu_engine
+with changed(XGrammarGrammar, "apply_vocab_mask", lambda *_: None):
+    said["masked where SGLang does it"] = allowed(masks)
+said["masked"] = allowed(masks)
 print(json.dumps(said))
-"""
+'''
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +114,15 @@ def test_the_plugin_puts_our_routes_first_and_only_where_sgcx_serves(said: dict[
     unasked = ("mounted unasked", "mounted in a worker", "mounted where something is missing")
     assert [said[each] for each in unasked] == [False, False, False]
     assert said["mounted"] is True
+
+
+def test_a_grammar_leaves_the_allowed_tokens_on_a_cpu_where_sglang_has_no_branch_for_it(
+    said: dict[str, object],
+) -> None:
+    assert said["masked on a GPU's engine"] == "Unsupported device: cpu"
+    every_token = list(range(32))
+    assert said["masked where SGLang does it"] == every_token
+    assert said["masked"] == [1, 3]
 
 
 def test_an_installed_sgcx_has_the_same_plugin_as_the_overlay() -> None:
