@@ -24,7 +24,7 @@ cpu-grammar for SGLang 0.5.10.post1
   Purpose   applies JSON schemas and grammars when the engine runs on a CPU
   File      sglang/srt/constrained/xgrammar_backend.py
   Where     XGrammarGrammar.apply_vocab_mask
-  Upstream  0.5.23 has the same branch
+  Upstream  0.5.20 and later have the same branch
 cpu-fork for SGLang 0.5.10.post1
   Purpose   starts in half the time on a CPU
   File      sglang/srt/entrypoints/engine.py

@@ -65,7 +65,7 @@ PATCHES: tuple[Patch, ...] = (
         purpose="applies JSON schemas and grammars when the engine runs on a CPU",
         file="sglang/srt/constrained/xgrammar_backend.py",
         where="XGrammarGrammar.apply_vocab_mask",
-        upstream="0.5.23 has the same branch",
+        upstream="0.5.20 and later have the same branch",
         pristine_sha256="36a4e6cbcf94298ab2de2a834bd2aafe2ef5c8ac4b8df2f8be6d1fc2534c7b5c",
         patched_sha256="865d79467b8ee3efe04a3543fc543c676ed9d0a46bcda4f35e3bd866ad484664",
     ),
