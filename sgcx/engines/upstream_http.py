@@ -6,12 +6,11 @@ writes it in C.
 
 from __future__ import annotations
 
-import ipaddress
 from io import BytesIO
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+
+from sgcx.engines.proxies import proxy_for
 
 HTTP_ERRORS = (aiohttp.ClientError, TimeoutError)
 """What asking and reading raise where the upstream cannot be reached, or breaks off."""
@@ -23,7 +22,7 @@ _KEEP_ALIVE_S = 4.0
 
 
 class UpstreamHttp:
-    """`api_key` is the upstream's. It belongs to the event loop that uses it first."""
+    """The connections belong to the event loop that uses them first. `api_key` is the upstream's."""
 
     def __init__(self, url: str, *, api_key: str | None = None) -> None:
         self._proxy = proxy_for(url)
@@ -68,23 +67,3 @@ class UpstreamHttp:
 
 def succeeded(response: aiohttp.ClientResponse) -> bool:
     return 200 <= response.status < 300
-
-
-def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for `url`. None stands between a machine and itself, whatever it says."""
-    parts = urlsplit(url)
-    if is_loopback(url) or proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
-
-
-def is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False

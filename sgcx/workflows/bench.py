@@ -14,7 +14,7 @@ from sgcx.bench.codex_load import CodexLoad
 from sgcx.bench.load import run_load
 from sgcx.bench.report import PrefixReuse, Report, Row
 from sgcx.bench.wire import Target
-from sgcx.engines.upstream_http import is_loopback
+from sgcx.engines.proxies import is_loopback
 from sgcx.errors import LaunchFailed, UserError
 from sgcx.paths import Paths
 from sgcx.server.api_key import read_api_key

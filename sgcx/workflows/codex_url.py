@@ -14,7 +14,7 @@ import httpx
 
 from sgcx.codex.config import CodexSettings
 from sgcx.codex.installation import catalog_path, plan_changes, resolve_codex_home
-from sgcx.engines.upstream_http import is_loopback
+from sgcx.engines.proxies import is_loopback
 from sgcx.errors import UserError
 from sgcx.paths import Paths
 from sgcx.server.api_key import read_api_key

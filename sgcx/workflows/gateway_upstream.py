@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from sgcx.engines.upstream_http import is_loopback
+from sgcx.engines.proxies import is_loopback
 from sgcx.errors import UserError
 
 _TIMEOUT_S = 15.0

@@ -13,8 +13,8 @@ from sgcx.dialects.kimi_k2 import KimiK2
 from sgcx.engines.chat import ChatEngine
 from sgcx.engines.chat_chunks import joined
 from sgcx.engines.chat_request import RawText, Upstream, build_body
+from sgcx.engines.proxies import is_loopback, proxy_for
 from sgcx.engines.structural_tags import looser_and_looser
-from sgcx.engines.upstream_http import is_loopback, proxy_for
 from sgcx.errors import EngineError
 from sgcx.responses.constraint import AnyObject, CallableTool, Constraint, SchemaObject
 from sgcx.responses.deltas import (

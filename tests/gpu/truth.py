@@ -1,7 +1,7 @@
 """What SGLang reports when it starts: weights, cache and graphs of each rank, for many settings.
 
 Only reported here; what the planner predicts for the same settings is computed from the planner itself
-(`tabulate.py`), on any machine.
+(`tables.py`), on any machine.
 """
 
 from __future__ import annotations

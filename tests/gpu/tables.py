@@ -1,4 +1,4 @@
-"""Tables for `docs/performance.md` from the JSON files that the stages leave: `tabulate.py STAGE FILE…`.
+"""Tables for `docs/performance.md` from the JSON files that the stages leave: `tables.py STAGE FILE…`.
 
 Needs `PYTHONPATH=.:tests`.
 """
