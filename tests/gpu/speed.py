@@ -91,6 +91,8 @@ def server_argv(checkpoint: Path) -> list[str]:
         *("--mem-fraction-static", "0.3", "--context-length", "131072", "--chunked-prefill-size", "8192"),
         *("--cuda-graph-max-bs", "256", "--max-running-requests", "512", "--enable-cache-report"),
         *("--schedule-policy", "lpm"),
+        # A server that waits for its turn would keep a processor busy with asking for work.
+        "--sleep-on-idle",
     ]
 
 
@@ -111,12 +113,11 @@ def _compare(
 
 
 def _cell(way: Way, prompt_tokens: int, streams: int, repetition: int) -> dict[str, object]:
-    requests = streams * 2 if prompt_tokens < 50_000 else streams
     salt = f"{way.name} {prompt_tokens} {streams} {repetition}"
     before = way.cpu_seconds()
     load = run_load(
         way.target,
-        way.bodies(prompt_tokens, requests, salt=salt),
+        way.bodies(prompt_tokens, _requests(prompt_tokens, streams), salt=salt),
         streams=streams,
         processes=min(_MOST_PROCESSES, max(1, streams // 4)),
     )
@@ -128,6 +129,13 @@ def _cell(way: Way, prompt_tokens: int, streams: int, repetition: int) -> dict[s
         **summary(load),
         "cpu_s_per_1000_tokens": round((way.cpu_seconds() - before) / max(1, load.output_tokens) * 1000, 4),
     }
+
+
+def _requests(prompt_tokens: int, streams: int) -> int:
+    """Two for each stream, and more of short ones where few streams would be done within a second."""
+    if prompt_tokens >= 50_000:
+        return streams
+    return streams * 2 if prompt_tokens >= 10_000 else max(streams * 2, min(64, streams * 8))
 
 
 def summary(load: Load) -> dict[str, object]:
