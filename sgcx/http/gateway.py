@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -87,6 +88,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, *args: object, **options: object) -> None:
         await super().startup(*args, **options)  # type: ignore[arg-type]  # passed through as it came
+        # What is there now stays: looking through it again and again would hold up all streams.
+        gc.freeze()
         if self.started and not self.should_exit:
             self._on_ready()
 

@@ -24,6 +24,7 @@ from sgcx.http.authentication import RequireApiKey
 from sgcx.http.local_only import LocalOnly
 from sgcx.http.websocket import WEBSOCKET_OPTIONS
 from sgcx.server.child_config import CONFIG_VARIABLE, ChildConfig, load_child_config
+from sgcx.server.garbage import freeze_after_warm_up
 from sgcx.server.log_rotation import LogRotator
 from sgcx.server.mount_surfaces import missing_surfaces, routes
 from sgcx.server.records import announce_child, announce_gateway
@@ -84,6 +85,7 @@ def _serve(config: ChildConfig, argv: Sequence[str]) -> None:
     key = None if config.api_key_path is None else _Secret(Path(config.api_key_path).read_text().strip())
     guard(server_args, key)
     _open_websockets()
+    freeze_after_warm_up()
     try:
         run_server(server_args)
     finally:

@@ -61,7 +61,7 @@ def serving(step_ms: float, sglang_argv: list[str]) -> Iterator[tuple[str, psuti
     argv = [
         *("--model-path", str(checkpoint), "--served-model-name", MODEL, "--host", "127.0.0.1", "--port", str(port)),
         *("--device", "cpu", "--attention-backend", "torch_native", "--disable-cuda-graph"),
-        *("--enable-cache-report", "--skip-server-warmup", *sglang_argv),
+        *("--enable-cache-report", *sglang_argv),
     ]
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "child.json")
@@ -135,7 +135,7 @@ def main() -> None:
     with serving(arguments.step_ms, sglang_argv) as (base_url, server):
         for way in WAYS:
             _measure(base_url, server, way, 8, arguments)
-        print("streams way                             tok/s  ratio  TTFT ms  gap p50, p99 ms  CPU us/token")
+        print("streams way                             tok/s  ratio  TTFT ms  gap p50, p99, longest ms  CPU us/token")
         for streams in map(int, arguments.streams.split(",")):
             cells: dict[str, list[Cell]] = {way: [] for way in WAYS}
             for _ in range(arguments.rounds):
@@ -150,10 +150,11 @@ def _print_rows(streams: int, cells: dict[str, list[Cell]]) -> None:
         rate = statistics.median(cell.load.tokens_per_second for cell in found)
         first = statistics.median(cell.load.first_token_s(0.5) for cell in found) * 1000
         gaps = [statistics.median(cell.load.gap_s(share) for cell in found) * 1000 for share in (0.5, 0.99)]
+        longest = max(cell.load.longest_gap_s(1) for cell in found) * 1000
         cpu_us = statistics.median(cell.cpu_us for cell in found)
         print(
             f"{streams:7} {way:28} {rate:8.0f} {rate / unit:6.2f} {first:8.1f} {gaps[0]:8.1f} {gaps[1]:7.1f}"
-            f" {cpu_us:13.1f}",
+            f" {longest:8.1f} {cpu_us:13.1f}",
             flush=True,
         )
 

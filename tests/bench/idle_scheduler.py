@@ -121,16 +121,20 @@ def decode_nothing(*_arguments):
 def main(config_path: Path) -> None:
     from sgcx.server import child
     from sgcx.server.child_config import CONFIG_VARIABLE, load_child_config
+    from sgcx.server.garbage import freeze_after_warm_up
 
     config = load_child_config(config_path)
     os.environ[CONFIG_VARIABLE] = str(config_path)
     os.environ[child.MOUNT_VARIABLE] = child.MOUNT
-    from sglang.srt.entrypoints.http_server import launch_server
+    from sglang.srt.entrypoints import http_server
     from sglang.srt.server_args import prepare_server_args
 
     server_args = prepare_server_args(list(config.sglang_argv))
     child.guard(server_args, None)
-    launch_server(server_args, run_scheduler_process_func=schedule, run_detokenizer_process_func=decode_nothing)
+    freeze_after_warm_up()
+    http_server.launch_server(
+        server_args, run_scheduler_process_func=schedule, run_detokenizer_process_func=decode_nothing
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from compatibility.page import Cell, Suite
 
 TESTS = Path(__file__).resolve().parent.parent
-CONTRACT = ("test_engine_prompts", "test_constraints", "test_websocket_live")
+CONTRACT = ("test_frozen_start", "test_engine_prompts", "test_constraints", "test_websocket_live")
 WORKFLOWS = ("test_codex_workflows",)
 
 

@@ -87,6 +87,11 @@ class Rehearsal:
         return Path(self.result["log"])
 
     @property
+    def engine_log(self) -> Path:
+        """Of SGLang itself."""
+        return self.machine.home / "state" / "servers" / "rehearsal" / "server.log"
+
+    @property
     def engine_url(self) -> str:
         """Of SGLang itself, behind the gateway where there is one."""
         return self.result.get("upstream", {"url": self.result["base_url"]})["url"]

@@ -389,3 +389,21 @@ def test_the_command_serves_until_ctrl_c(tmp_path):
     assert "cached_tokens=8" in log
     assert "Stopped" in log
     assert key not in log
+
+
+_FREEZES = """
+import gc, os, signal
+from starlette.applications import Starlette
+from sgcx.http.gateway import serve
+
+def ready():
+    print(gc.get_freeze_count() > 10_000, flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+serve(Starlette(), host="127.0.0.1", port=0, on_ready=ready)
+"""
+
+
+def test_what_was_there_at_the_start_is_left_out_of_garbage_collection():
+    done = subprocess.run([sys.executable, "-c", _FREEZES], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "True\n", done.stderr
