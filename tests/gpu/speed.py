@@ -17,7 +17,7 @@ from sgcx.bench.wire import Protocol, Target
 
 # prompt tokens → numbers of streams
 CELLS = {1_000: (1, 8, 32, 128, 256), 16_000: (1, 32), 100_000: (1,)}
-REPETITIONS = {1_000: 5, 16_000: 2, 100_000: 2}
+REPETITIONS = {1_000: 4, 16_000: 2, 100_000: 2}
 CELLS_OF_RELEASES = {1_000: (8, 32, 128, 256)}
 REPETITIONS_OF_RELEASES = {1_000: 4}
 _MOST_PROCESSES = 8
