@@ -22,7 +22,7 @@ CELLS_OF_RELEASES = {1_000: (8, 32, 128, 256)}
 REPETITIONS_OF_RELEASES = {1_000: 4}
 _MOST_PROCESSES = 8
 _NEWER = ("--cuda-graph-backend-prefill", "disabled")
-"""0.5.16 captures prefills too, unless told otherwise; 0.5.10.post1 captures none here."""
+"""Without graphs of its prefills, which 0.5.10.post1 has here: 0.5.16's first tokens come late for that reason, too."""
 _COMPILED_S = 600
 """A release whose kernels nobody has compiled on this host yet."""
 
