@@ -90,6 +90,11 @@ queue-fairness for SGLang 0.5.10.post1
   File      sglang/srt/managers/schedule_policy.py
   Where     SchedulePolicy._sort_by_longest_prefix
   Upstream  none up to 0.5.23 for the policy lpm; its policy hrrn ages what waits
+idle-grammar for SGLang 0.5.10.post1
+  Purpose   lets an idle server that sleeps begin as soon as a grammar is compiled, not up to a second later
+  File      sglang/srt/managers/scheduler.py
+  Where     Scheduler.maybe_sleep_on_idle
+  Upstream  none up to 0.5.23
 history-arguments for SGLang 0.5.10.post1
   Purpose   accepts past tool calls whose arguments are no valid JSON
   File      sglang/srt/entrypoints/openai/serving_chat.py
@@ -179,6 +184,7 @@ out/held-text.patch
 out/text-as-ids.patch
 out/off-loop-rendering.patch
 out/queue-fairness.patch
+out/idle-grammar.patch
 out/history-arguments.patch
 out/effort-values.patch
 out/kimi-tool-calls.patch

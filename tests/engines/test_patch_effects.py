@@ -142,6 +142,10 @@ def test_a_waiting_request_is_passed_over_a_number_of_times_only(effects: Mappin
     assert effects["queue-fairness"] == Effect(64, None)
 
 
+def test_an_idle_server_does_not_sleep_over_a_grammar(effects: Mapping[str, Effect]) -> None:
+    assert effects["idle-grammar"] == Effect([False, True], [True, True])
+
+
 def test_a_past_call_with_bad_arguments_is_shown_to_the_model(effects: Mapping[str, Effect]) -> None:
     assert effects["history-arguments"] == Effect([200, '{"cmd": "ls'], [400])
 

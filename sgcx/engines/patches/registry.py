@@ -200,6 +200,16 @@ PATCHES: tuple[Patch, ...] = (
         patched_sha256="118d6335cad31ec88b4971e56a3d71d36a5183657a0302b5dd25bb43d12b1322",
     ),
     Patch(
+        name="idle-grammar",
+        sglang_version="0.5.10.post1",
+        purpose="lets an idle server that sleeps begin as soon as a grammar is compiled, not up to a second later",
+        file="sglang/srt/managers/scheduler.py",
+        where="Scheduler.maybe_sleep_on_idle",
+        upstream="none up to 0.5.23",
+        pristine_sha256="1e342c442ffa1539f58181bf1a24d2c02a5b0cdcce7ed46c97a57f0cdb6b716c",
+        patched_sha256="8eed03145af99a7e70819dae97c6bd6073a8febc71caec34ffb58ca448a68bef",
+    ),
+    Patch(
         name="history-arguments",
         sglang_version="0.5.10.post1",
         purpose="accepts past tool calls whose arguments are no valid JSON",

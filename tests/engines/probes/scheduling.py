@@ -1,10 +1,12 @@
-"""The order in which SGLang's scheduler takes waiting requests. Runs in the engine's Python."""
+"""What SGLang's scheduler does with requests that wait. Runs in the engine's Python."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 
+from sglang.srt.constrained.grammar_manager import GrammarManager
 from sglang.srt.managers.schedule_policy import SchedulePolicy
+from sglang.srt.managers.scheduler import Scheduler
 
 
 def waiting_request(name, cached_tokens):
@@ -22,4 +24,18 @@ def queue_fairness():
     return None
 
 
-PROBES = {"queue-fairness": queue_fairness}
+def idle_grammar():
+    """Whether an idle scheduler sleeps while a grammar is compiled, and without one."""
+    grammars = GrammarManager.__new__(GrammarManager)
+    return [sleeps(grammars, waiting) for waiting in (["a request"], [])]
+
+
+def sleeps(grammars, waiting):
+    slept = []
+    grammars.grammar_queue = waiting
+    sleeper = SimpleNamespace(maybe_sleep=lambda: slept.append(True))
+    Scheduler.maybe_sleep_on_idle(SimpleNamespace(idle_sleeper=sleeper, grammar_manager=grammars))
+    return bool(slept)
+
+
+PROBES = {"queue-fairness": queue_fairness, "idle-grammar": idle_grammar}
