@@ -312,9 +312,9 @@ def _awaited(process: subprocess.Popen, log: Path, ready: Callable[[str], bool])
 
 
 @contextmanager
-def rehearsal(sglang: str):
+def rehearsal(sglang: str, *options: str):
     up = [sys.executable, "-m", "sgcx", "up", "rehearsal", "--port", "0", "--no-auth", "--json", "--name", "compare"]
-    up += ["--sglang", sglang]
+    up += ["--sglang", sglang, *options]
     try:
         done = subprocess.run(up, capture_output=True, text=True, timeout=_READY_S, check=False)
         if done.returncode:

@@ -26,7 +26,7 @@ cpu-grammar for SGLang 0.5.10.post1
   Where     XGrammarGrammar.apply_vocab_mask
   Upstream  0.5.20 and later have the same branch
 cpu-fork for SGLang 0.5.10.post1
-  Purpose   starts with half the processor time on a CPU
+  Purpose   starts with less than half the processor time on a CPU
   File      sglang/srt/entrypoints/engine.py
   Where     _set_envs_and_config
   Upstream  none up to 0.5.23

@@ -72,7 +72,7 @@ PATCHES: tuple[Patch, ...] = (
     Patch(
         name="cpu-fork",
         sglang_version="0.5.10.post1",
-        purpose="starts with half the processor time on a CPU",
+        purpose="starts with less than half the processor time on a CPU",
         file="sglang/srt/entrypoints/engine.py",
         where="_set_envs_and_config",
         upstream="none up to 0.5.23",
