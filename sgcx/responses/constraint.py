@@ -13,6 +13,7 @@ from functools import lru_cache
 from sgcx.responses.grammars.definition import parse_definition
 from sgcx.responses.grammars.expressions import UnsupportedGrammar
 from sgcx.responses.grammars.json import json_property_ebnf
+from sgcx.responses.grammars.references import circular_reference
 from sgcx.responses.tools.choice import ToolChoice
 from sgcx.responses.tools.declared import CUSTOM_INPUT, CustomTool, FunctionTool, Tool
 from sgcx.responses.tools.table import ToolTable
@@ -86,18 +87,25 @@ def constraint_of(
         withheld=len(allowed) < len(declared),
         must_call=choice.mode == "required",
         max_calls=max_calls,
-        answer_schema=answer_schema,
+        answer_schema={} if answer_schema and circular_reference(answer_schema) else answer_schema,
     )
 
 
-def unenforceable_grammars(tools: ToolTable) -> tuple[str, ...]:
-    """The grammars that the model is only told, as `tool: why`."""
+def unenforceable(tools: ToolTable, answer_schema: JsonObject | None) -> tuple[str, ...]:
+    """The grammars and schemas that bind nothing, as `what of which tool: why`."""
     found: list[str] = []
     for name, tool in tools.by_exposed_name.items():
-        if isinstance(tool, CustomTool) and tool.grammar is not None:
-            translated = _translated(tool.grammar, tool.syntax or "lark")
-            if isinstance(translated, UnsupportedGrammar):
-                found.append(f"grammar of {name}: {translated}")
+        match tool:
+            case CustomTool(grammar=str(definition)):
+                translated = _translated(definition, tool.syntax or "lark")
+                if isinstance(translated, UnsupportedGrammar):
+                    found.append(f"grammar of {name}: {translated}")
+            case FunctionTool(strict=True, parameters=parameters) if reference := circular_reference(parameters):
+                found.append(f"schema of {name}: `{reference}` stands for itself")
+            case _:
+                pass
+    if answer_schema is not None and (reference := circular_reference(answer_schema)):
+        found.append(f"schema of the answer: `{reference}` stands for itself")
     return tuple(found)
 
 
@@ -119,7 +127,7 @@ def answer_instruction(schema: JsonObject) -> str:
 def _arguments(tool: Tool) -> Arguments:
     match tool:
         case FunctionTool(strict=True, parameters=parameters):
-            return SchemaObject(parameters)
+            return AnyObject() if circular_reference(parameters) else SchemaObject(parameters)
         case TypedTool(name="shell" | "local_shell" | "apply_patch", parameters=parameters):
             return SchemaObject(parameters)  # their items have no place for anything else
         case CustomTool(grammar=str(definition)):

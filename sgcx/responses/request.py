@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sgcx.errors import InvalidRequest
-from sgcx.responses.constraint import unenforceable_grammars
+from sgcx.responses.constraint import unenforceable
 from sgcx.responses.input.compaction import CompactionWish, parse_compaction_wish
 from sgcx.responses.input.items import InputReader
 from sgcx.responses.items import InputItem
@@ -89,6 +89,7 @@ def parse_request(
     tools, conversation, ignored = _conversation(node, earlier, seal)
     tool_choice, ignored_choice = parse_tool_choice(node.get("tool_choice"), tools)
     included, ignored_includes = _include(node.get("include"))
+    text_format = _text_format(conversation.text or node.get("text"))
     return ResponsesRequest(
         model=node.get("model").optional_string(),
         input=tuple(conversation.items),
@@ -97,7 +98,7 @@ def parse_request(
         tool_choice=tool_choice,
         parallel_tool_calls=node.get("parallel_tool_calls").boolean(True),
         thinking=_thinking(node, conversation.reasoning or node.get("reasoning")),
-        text_format=_text_format(conversation.text or node.get("text")),
+        text_format=text_format,
         temperature=node.get("temperature").optional_number(0, 2),
         top_p=node.get("top_p").optional_number(0, 1),
         max_output_tokens=node.get("max_output_tokens").optional_integer(1),
@@ -112,7 +113,7 @@ def parse_request(
         generate=_generate(node),
         stream=node.get("stream").boolean(False),
         background=node.get("background").boolean(False),
-        ignored=(*ignored, *unenforceable_grammars(tools), *ignored_choice, *ignored_includes),
+        ignored=(*ignored, *unenforceable(tools, text_format.schema), *ignored_choice, *ignored_includes),
         echo=_echo(node, stateful),
     )
 

@@ -111,3 +111,13 @@ def test_without_parallel_calls_the_generation_ends_behind_the_first(answer):
     response = answer('call free with {"a": 1}', FREE, parallel_tool_calls=False)
     assert items(response) == [("free", '{"a": 1}')]
     assert response["usage"]["output_tokens"] > 0
+
+
+def test_a_schema_that_no_value_matches_costs_its_own_request_the_constraint_and_nobody_the_engine(answer):
+    circular = {**PICK, "parameters": {"$ref": "#"}}
+    assert items(answer('call pick with {"n": 7}', circular, tool_choice="required")) == [("pick", '{"n": 7}')]
+    form = {"type": "json_schema", "name": "s", "schema": circular["parameters"]}
+    assert items(answer("say 1", text={"format": form})) == ["1"]
+    grammar = {"type": "grammar", "syntax": "lark", "definition": "start: start"}
+    custom = {"type": "custom", "name": "pick", "format": grammar}
+    assert items(answer('call pick with {"input": "x"}', custom, tool_choice="required")) == [("pick", "x")]

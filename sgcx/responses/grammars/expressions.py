@@ -5,7 +5,8 @@ A set of characters is a tuple of inclusive ranges of code points, sorted and ap
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 Ranges = tuple[tuple[int, int], ...]
@@ -63,6 +64,49 @@ class Grammar:
 
     rules: Mapping[str, Expression]
     start: str
+
+
+def barren_rules(rules: Mapping[str, Expression]) -> list[str]:
+    """The rules that derive no text: they go round in circles. A decoder that gets into one gets stuck."""
+    barren = set(rules)
+    users: defaultdict[str, list[str]] = defaultdict(list)
+    for rule, body in rules.items():
+        for name in references(body):
+            users[name].append(rule)
+    waiting = list(rules)
+    while waiting:
+        rule = waiting.pop()
+        if rule in barren and _has_text(rules[rule], barren):
+            barren.remove(rule)
+            waiting += users[rule]
+    return [rule for rule in rules if rule in barren]
+
+
+def references(expression: Expression) -> list[str]:
+    """The rules that it names."""
+    match expression:
+        case Reference(name):
+            return [name]
+        case Sequence(elements) | Choice(elements):
+            return [name for element in elements for name in references(element)]
+        case Repetition(element):
+            return references(element)
+        case Text() | Character():
+            return []
+
+
+def _has_text(expression: Expression, barren: Collection[str]) -> bool:
+    match expression:
+        case Text() | Character():
+            return True
+        case Reference(rule):
+            return rule not in barren
+        case Sequence(elements):
+            return all(_has_text(element, barren) for element in elements)
+        case Choice(alternatives):
+            return any(_has_text(alternative, barren) for alternative in alternatives)
+        case Repetition(element, least):
+            return least == 0 or _has_text(element, barren)
 
 
 def union(ranges: Iterable[tuple[int, int]]) -> Ranges:

@@ -26,7 +26,9 @@ from sgcx.responses.grammars.expressions import (
     Sequence,
     Text,
     UnsupportedGrammar,
+    barren_rules,
     in_any_case,
+    references,
 )
 from sgcx.responses.grammars.regex import MOST_REPETITIONS, parse_regex
 
@@ -127,14 +129,16 @@ class _Parser:
         if self._ignored:
             self._rules[_IGNORED] = Repetition(Choice(tuple(self._ignored)), 0, None)
             self._rules[START] = Sequence((Reference(_IGNORED), self._rules[START]))
-        self._check_references()
+        self._check_rules()
         return Grammar(self._rules, START)
 
-    def _check_references(self) -> None:
+    def _check_rules(self) -> None:
         for rule in self._rules.values():
-            for name in _references(rule):
+            for name in references(rule):
                 if name not in self._rules:
                     raise UnsupportedGrammar(f"`{name}`, which nothing defines")
+        for name in barren_rules(self._rules):
+            raise UnsupportedGrammar(f"`{name}`, of which there is no text")
 
     def _statement(self) -> None:
         token = self._take()
@@ -301,15 +305,3 @@ def _unquoted(text: str) -> str:
 def _unescaped(escape: re.Match[str]) -> str:
     digits = escape[1] or escape[2]
     return chr(int(digits, 16)) if digits else _CONTROLS.get(escape[3], escape[3])
-
-
-def _references(expression: Expression) -> list[str]:
-    match expression:
-        case Reference(name):
-            return [name]
-        case Sequence(elements) | Choice(elements):
-            return [name for element in elements for name in _references(element)]
-        case Repetition(element):
-            return _references(element)
-        case Text() | Character():
-            return []

@@ -125,6 +125,9 @@ def test_ignored_text_may_follow_every_terminal_of_a_rule():
         "start: common\n%import common",
         "?",
         "start: " + "(" * 90,
+        "start: start",
+        'start: "a" start',
+        'start: "a" | "b" A\nA: B\nB: A',
     ],
 )
 def test_lark_outside_the_subset_is_no_grammar(definition):
@@ -155,3 +158,10 @@ def test_a_grammar_that_cannot_be_enforced_is_reported_and_never_an_error():
     ]
     ignored = parse_request({"input": "hi", "tools": tools}).ignored
     assert [entry.partition(":")[0] for entry in ignored] == ["grammar of a", "grammar of b"]
+
+
+def test_rules_that_lead_to_a_text_may_name_each_other():
+    assert parse_lark('start: start "+" atom | atom\natom: "1" | "(" start ")"').start == "start"
+    rules = 5000
+    chain = "\n".join(f"r{n}: r{n + 1}" for n in range(rules))
+    assert len(parse_lark(f'start: r0\n{chain}\nr{rules}: "x"').rules) == rules + 2
