@@ -12,6 +12,7 @@ from sgcx.byte_sizes import GIB, gib
 from sgcx.planning.backends import attention_backend, moe_runner_backend, page_size
 from sgcx.planning.calibration import Prediction
 from sgcx.planning.division_plan import declined_divisions, divides_experts, division_decisions
+from sgcx.planning.driver import SGLANG_VERSION
 from sgcx.planning.host_cache import (
     HostCache,
     choose_host_cache,
@@ -100,6 +101,7 @@ def _decisions(chosen: Chosen, wishes: Wishes, demand: Demand, host_cache: HostC
         *speculation_decisions(checkpoint, layout, demand),
         *host_cache_decisions(checkpoint, layout, host_cache),
         *_traffic_decisions(demand.max_running_requests),
+        *_idle_decisions(layout, demand.sglang_version),
         *_loading_decisions(checkpoint),
         *reading_decisions(profile),
     )
@@ -213,6 +215,18 @@ def _traffic_decisions(max_running_requests: int) -> tuple[Decision, ...]:
         Decision("enable_cache_report", True, "usage then says how many prompt tokens came from the cache"),
         Decision("enable_metrics", True, "/metrics for Prometheus"),
     )
+
+
+def _idle_decisions(layout: Layout, sglang_version: str) -> list[Decision]:
+    """One rank sleeps until a request comes, and the others wait for it, so each request has to come to that rank.
+
+    Releases without the patch `idle-grammar` sleep over grammars as well, for up to a second.
+    """
+    parallelism = layout.settings.parallelism
+    divided = parallelism.dp_size > 1 or parallelism.pp_size > 1 or layout.node_count > 1
+    if divided or sglang_version != SGLANG_VERSION:
+        return []
+    return [Decision("sleep_on_idle", True, "schedulers that wait would keep a core busy each")]
 
 
 def _loading_decisions(checkpoint: HubCheckpoint) -> list[Decision]:

@@ -127,6 +127,23 @@ def test_data_parallel_attention_multiplies_caches_and_weights() -> None:
     assert eight.cache_tokens > 3 * one.cache_tokens
 
 
+@pytest.mark.parametrize(
+    ("machine", "model", "wishes", "sleeps"),
+    [
+        ("1xH200", "r1-0528-qwen3-8b", Wishes(), True),
+        ("8xH200", "kimi-k2.6", Wishes(), True),
+        ("8xH200", "kimi-k2.6", Wishes(dp_size=8), None),
+        ("4xB200", "kimi-k2.6", Wishes(sglang_version="0.5.23"), None),
+        ("3xRTX_4090", "r1-distill-llama-70b", Wishes(), None),
+        ("8xH100_infiniband", "kimi-k2.6", Wishes(node_count=2, dist_init_addr="10.0.0.1:20000"), None),
+    ],
+)
+def test_idle_schedulers_sleep_where_one_of_them_gets_every_request(
+    machine: str, model: str, wishes: Wishes, sleeps: bool | None
+) -> None:
+    assert planned(machine, model, wishes).value_of("sleep_on_idle") == sleeps
+
+
 def test_data_parallel_attention_wants_latent_attention() -> None:
     with pytest.raises(UserError, match="no latent attention"):
         planned("8xH200", "r1-distill-qwen-32b", Wishes(dp_size=2))
