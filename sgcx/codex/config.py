@@ -43,6 +43,8 @@ def build_assignments(settings: CodexSettings) -> dict[KeyPath, Value | None]:
         "base_url": settings.base_url,
         "wire_api": "responses",
         "experimental_bearer_token": settings.bearer_token,
+        # Codex would not start without that variable.
+        "env_key": None,
         "request_max_retries": 4,
         "stream_max_retries": 5,
         "stream_idle_timeout_ms": settings.stream_idle_timeout_ms,

@@ -23,6 +23,7 @@ from sgcx.codex.records import (
     save_baseline,
     save_records,
 )
+from sgcx.codex.root_config import refuse_other_keys
 from sgcx.codex.toml_edit import KeyPath, Value, parse_toml
 from sgcx.errors import UserError
 
@@ -71,6 +72,7 @@ def catalog_path(codex_home: Path) -> Path:
 def plan_changes(codex_home: Path, settings: CodexSettings, catalog: Mapping[str, object]) -> ChangeSet:
     if codex_home.exists() and not codex_home.is_dir():
         raise UserError(f"{codex_home} is not a folder", hint="Point CODEX_HOME at a folder, or unset it")
+    refuse_other_keys(codex_home / "config.toml")
     # The catalog first: at no moment does the profile name a file that is not there.
     changes = (
         _plan_catalog(codex_home, settings, catalog),

@@ -24,9 +24,13 @@ Changes: TypeAlias = Mapping[KeyPath, object]
 """What each path shall hold; None means that it shall be absent."""
 
 
+BYTE_ORDER_MARK = "\ufeff"
+"""Some editors begin a file with it, and Codex passes over it."""
+
+
 def parse_toml(text: str, *, name: str) -> Plain:
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text.removeprefix(BYTE_ORDER_MARK))
     except tomllib.TOMLDecodeError as error:
         reason = str(error).replace("at end of document", f"at the end, line {text.count(chr(10)) + 1}")
         raise UserError(f"{name} is not valid TOML: {reason}", hint="Correct that line; nothing was written") from error
@@ -44,6 +48,9 @@ def find_value(plain: Mapping[str, object], path: KeyPath) -> object | None:
 
 def edit_toml(text: str, changes: Changes, *, name: str, keep_empty: Plain | None = None) -> str:
     """Lay `changes` over the text. A table that a removal leaves empty goes too, unless `keep_empty` has it."""
+    if text.startswith(BYTE_ORDER_MARK):
+        without = text.removeprefix(BYTE_ORDER_MARK)
+        return BYTE_ORDER_MARK + edit_toml(without, changes, name=name, keep_empty=keep_empty)
     plain = parse_toml(text, name=name)
     pending = {path: value for path, value in changes.items() if not is_same(find_value(plain, path), value)}
     if not pending:

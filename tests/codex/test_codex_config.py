@@ -165,6 +165,23 @@ def test_undo_takes_out_a_model_that_was_chosen_from_our_catalog() -> None:
     assert remove_settings(chosen, baseline=None, written=WRITTEN) == ""
 
 
+def test_a_byte_order_mark_stays_where_it_is() -> None:
+    text = "\ufeff# mine\n[features]\ngoals = true\n"
+    edited = apply_settings(text, SETTINGS)
+    assert edited.startswith("\ufeffmodel = ") and "\ufeff" not in edited[1:]
+    assert apply_settings(edited, SETTINGS) == edited
+    undone = remove_settings(edited, baseline=text, written=WRITTEN)
+    assert undone.startswith("\ufeff")
+    assert tomllib.loads(undone[1:]) == tomllib.loads(text[1:])
+
+
+def test_a_variable_for_the_key_goes_and_comes_back() -> None:
+    text = '[model_providers.sgcx]\nname = "mine"\nenv_key = "MY_KEY"\n'
+    edited = apply_settings(text, SETTINGS)
+    assert "env_key" not in edited
+    assert tomllib.loads(remove_settings(edited, baseline=text, written=WRITTEN)) == tomllib.loads(text)
+
+
 def test_windows_line_ends_stay_windows_line_ends() -> None:
     edited = apply_settings('[features]\r\ngoals = true # c\r\nvoice = """a\r\nb"""\r\n', SETTINGS)
     assert "\n" not in edited.replace("\r\n", "")

@@ -193,6 +193,19 @@ def test_a_link_out_of_the_home_is_refused(home: Path, tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere.toml").read_text() == "# mine\n"
 
 
+@pytest.mark.parametrize("line", ['env_key = "MY_KEY"', 'auth = {command = "pass"}'])
+def test_another_key_for_our_provider_in_the_users_own_config_is_refused_by_name(home: Path, line: str) -> None:
+    (home / "config.toml").write_text(f'[model_providers.sgcx]\nname = "mine"\n{line}\n')
+    with pytest.raises(UserError, match=rf"`model_providers.sgcx.{line.split()[0]}` in {home}/config.toml"):
+        plan_changes(home, make_settings(home), CATALOG)
+
+
+def test_any_other_config_of_the_user_is_codexs_business(home: Path) -> None:
+    for content in (b'[model_providers.sgcx]\nname = "mine"\n[profiles.x]\n', b"model = \n", b"# \xe9\n"):
+        (home / "config.toml").write_bytes(content)
+        assert len(plan_changes(home, make_settings(home), CATALOG).files) == 2
+
+
 def test_text_that_is_not_utf8_is_refused_with_its_line(home: Path) -> None:
     profile_path(home).write_bytes(b"a = 1\nb = '\xff'\n")
     with pytest.raises(UserError, match="line 2"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -19,6 +21,8 @@ from sgcx.codex.runner import build_command, build_environment, require_codex
 from sgcx.codex.undo import undo
 
 pytestmark = pytest.mark.codex
+
+PAGES = Path(__file__).parents[2]
 
 KIMI = CatalogModel(
     slug="kimi-k2.6",
@@ -124,6 +128,16 @@ def test_codex_takes_the_config_in_strict_mode_and_answers(server: Server, envir
     ((path, authorization, body),) = server.requests
     assert (path, authorization) == ("/v1/responses", "Bearer sk-test")
     assert (body["model"], body["reasoning"]) == ("kimi-k2.6", {"effort": "high"})
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/codex.md"])
+def test_the_command_that_a_page_shows_lets_codex_write(server: Server, environment: dict[str, str], page: str) -> None:
+    install(environment, server.base_url)
+    shown = re.search(r'sgcx codex (exec [^`"\n]*"[^"]+")', (PAGES / page).read_text(encoding="utf-8"))
+    assert shown
+    arguments = dict.fromkeys([*shlex.split(shown[1]), "--skip-git-repo-check"])  # Codex takes it once only.
+    done = run_codex(environment, *arguments)
+    assert (done.returncode, "sandbox: workspace-write" in done.stderr) == (0, True), done.stderr
 
 
 def test_codex_offers_only_tools_that_an_open_model_can_be_shown(server: Server, environment: dict[str, str]) -> None:
