@@ -109,7 +109,7 @@ def _undo(paths: Paths, *, as_json: bool) -> None:
 
 
 def codex(context: typer.Context) -> None:
-    """Run Codex on the server. All arguments are Codex's own: sgcx codex exec --sandbox workspace-write "fix the tests"."""
+    """Run Codex on the server. All arguments are Codex's own: sgcx codex exec --sandbox workspace-write "TASK"."""
     import os
 
     from sgcx.codex.runner import build_command, build_environment, exec_codex, require_codex

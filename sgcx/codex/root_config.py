@@ -1,4 +1,4 @@
-"""The user's own `config.toml`: Codex lays our profile over it key by key, so a provider of our name there shines through."""
+"""The user's own `config.toml`: Codex lays our profile over it key by key, so what ours does not say is said there."""
 
 from __future__ import annotations
 

@@ -92,10 +92,13 @@ def build_environment(environ: Mapping[str, str]) -> dict[str, str]:
     environment = dict(environ)
     if not any(environ.get(name) or environ.get(name.upper()) for name in _PROXIES):
         return environment
-    for name in ("NO_PROXY", "no_proxy"):
-        entries = [entry.strip() for entry in environ.get(name, "").split(",") if entry.strip()]
+    for name, other in (("NO_PROXY", "no_proxy"), ("no_proxy", "NO_PROXY")):
+        # Who has set one of them means it for programs that read the other first, too.
+        listed = environ.get(name) or environ.get(other) or ""
+        entries = [entry.strip() for entry in listed.split(",") if entry.strip()]
         missing = [host for host in _LOOPBACK if host not in entries and "*" not in entries]
-        environment[name] = ",".join([*entries, *missing])
+        if missing:
+            environment[name] = ",".join([*entries, *missing])
     return environment
 
 

@@ -95,7 +95,14 @@ def test_a_command_that_takes_no_profile_is_refused(command: str) -> None:
 def test_a_proxy_does_not_get_between_codex_and_this_machine() -> None:
     environment = build_environment({"HTTPS_PROXY": "http://proxy:1", "no_proxy": "localhost,intra.net"})
     assert environment["no_proxy"] == "localhost,intra.net,127.0.0.1,::1"
-    assert environment["NO_PROXY"] == "127.0.0.1,localhost,::1"
+    # Codex reads this one first: the user's own exceptions hold there, too.
+    assert environment["NO_PROXY"] == environment["no_proxy"]
+
+
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+def test_an_exception_for_everything_is_left_as_it_is(name: str) -> None:
+    environment = {"HTTPS_PROXY": "http://proxy:1", name: "*"}
+    assert build_environment(environment) == environment
 
 
 def test_without_a_proxy_the_environment_is_passed_on_as_it_is() -> None:
