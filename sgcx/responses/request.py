@@ -123,7 +123,7 @@ def _conversation(
 ) -> tuple[ToolTable, InputReader, tuple[str, ...]]:
     """Tools come first: items speak of them by the names under which the model sees them."""
     history, own = Node(list(earlier), "history"), node.get("input")
-    if own.is_null():
+    if own.is_null() and all(node.get(field).is_null() for field in _STATEFUL):
         raise InvalidRequest("`input` is required: a string or an array of items", param="input")
     tools, ignored = parse_tool_table(node.get("tools"), [*history.items(), *(() if own.is_string() else own.items())])
     reader = InputReader(tools, seal)

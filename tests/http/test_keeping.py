@@ -89,6 +89,33 @@ def test_input_items_are_listed_newest_first(client):
     assert [item.content[0].text for item in page] == ["4", "3", "2", "1", "0"]
 
 
+def test_items_that_repeat_an_id_are_listed_once_each(client):
+    sent = [{"type": "message", "id": "msg_same", "role": "user", "content": f"{n}"} for n in range(4)]
+    first = client.responses.create(model="m", input=sent)
+    again = [item.to_dict() for item in first.output]
+    created = client.responses.create(model="m", input=[*sent, *again], previous_response_id=first.id)
+    for limit in (1, 3, 100):
+        listed = list(client.responses.input_items.list(created.id, order="asc", limit=limit))
+        assert [item.type for item in listed] == [*["message"] * 4, "reasoning", "message"] * 2
+        assert len({item.id for item in listed}) == 12
+    assert (listed[0].id, listed[4].id) == ("msg_same", first.output[0].id)
+
+
+def test_what_is_continued_may_be_all_the_input_there_is(client, engine):
+    first = client.responses.create(model="m", input="one")
+    client.responses.create(model="m", previous_response_id=first.id)
+    conversation = client.conversations.create(items=[{"role": "user", "content": "zero"}])
+    client.responses.create(model="m", conversation=conversation.id)
+    assert [[message["role"] for message in request.messages] for request in engine.requests] == [
+        ["user"],
+        ["user", "assistant"],
+        ["user"],
+    ]
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.create(model="m")
+    assert caught.value.param == "input"
+
+
 def test_an_unknown_previous_response_has_its_own_code(client):
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(model="m", input="x", previous_response_id="resp_unknown")

@@ -46,9 +46,6 @@ def compact_route(endpoint: Endpoint) -> Route:
 async def _parse(endpoint: Endpoint, turn: Turn) -> ResponsesRequest:
     if not isinstance(turn.body.get("model"), str):
         raise InvalidRequest("`model` is required: a string", param="model")
-    # What it continues may be all that there is to compact.
-    if turn.earlier and turn.body.get("input") is None:
-        turn.body = {**turn.body, "input": []}
     return (await read_turn(endpoint, turn)).request
 
 

@@ -18,6 +18,7 @@ from sgcx.responses.continuation.history import (
     own_items,
     referenced_ids,
     require_calls,
+    with_distinct_ids,
     with_references,
 )
 from sgcx.responses.continuation.recent import RecentResponses
@@ -53,7 +54,7 @@ class Turn:
         return self._own
 
     def concluded(self, response: JsonObject) -> StoredResponse:
-        return StoredResponse(response, (*self.earlier, *self.own))
+        return StoredResponse(response, with_distinct_ids((*self.earlier, *self.own), new_id))
 
     def kept(self, batches: Batches) -> Batches:
         """The same events; the response is in the store when the last one comes out."""

@@ -6,7 +6,7 @@ brings its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sgcx.errors import InvalidRequest
 from sgcx.responses.continuation.storage import StoredResponse
@@ -46,6 +46,18 @@ def own_items(sent: JsonValue, new_id: NewId) -> tuple[JsonObject, ...]:
     if isinstance(sent, str):
         return (_as_listed({"role": "user", "content": sent}, new_id),)
     return tuple(_as_listed(item, new_id) for item in objects(sent) if item.get("type") != "item_reference")
+
+
+def with_distinct_ids(items: Iterable[JsonObject], new_id: NewId) -> tuple[JsonObject, ...]:
+    """What repeats the id of an item before it gets one of its own: pages of a list go on behind an id."""
+    seen: set[JsonValue] = set()
+    distinct: list[JsonObject] = []
+    for item in items:
+        if item["id"] in seen:
+            item = {**item, "id": new_item_id(str(item["type"]), new_id)}
+        seen.add(item["id"])
+        distinct.append(item)
+    return tuple(distinct)
 
 
 def _as_listed(item: JsonObject, new_id: NewId) -> JsonObject:
