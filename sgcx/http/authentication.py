@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sgcx.http.errors import envelope, refuse
 from sgcx.http.ids import new_id
 
-OPEN_PATHS = ("/health", "/health_generate", "/ping")
+OPEN_PATHS = ("/health", "/health_generate")
 """Probes carry no key: they tell that the server lives, nothing else."""
 
 

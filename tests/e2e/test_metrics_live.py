@@ -6,8 +6,10 @@ import json
 import re
 from pathlib import Path
 
+import httpx
 import yaml
 
+from sgcx.http.authentication import OPEN_PATHS
 from sgcx.server.scraping import read_exposition
 
 MONITORING = Path(__file__).parents[2] / "docs" / "monitoring"
@@ -45,6 +47,13 @@ def test_one_page_has_the_engines_metrics_and_ours(rehearsal):
     for name, tokens in (("input", usage["input_tokens"]), ("output", usage["output_tokens"])):
         assert now.total(f"sgcx_{name}_tokens_total") - before.total(f"sgcx_{name}_tokens_total") == tokens
     assert now.total("sglang:max_total_num_tokens") > 0
+
+
+def test_probes_need_no_key_and_metrics_do(rehearsal):
+    root = rehearsal.result["base_url"].removesuffix("/v1")
+    with httpx.Client(base_url=root, timeout=60, trust_env=False) as client:
+        statuses = {path: client.get(path).status_code for path in (*OPEN_PATHS, "/metrics")}
+    assert statuses == dict.fromkeys(OPEN_PATHS, 200) | {"/metrics": 401}
 
 
 def test_dashboard_and_alerts_ask_for_metrics_that_there_are(rehearsal):
