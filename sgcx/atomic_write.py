@@ -17,9 +17,11 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             Path(temporary).unlink()
+        if isinstance(error, OSError):
+            error.filename = str(path)  # a write that fails names no file
         raise
     sync_directory(path.parent)
 

@@ -6,10 +6,25 @@
     ├── InvalidRequest   a client sent something malformed                    → HTTP 400
     └── EngineError      the engine cannot serve this request                 → HTTP status, or `response.failed`
 
+A disk that is full or a file of another user's is the machine's `OSError`: `machine_error` puts it into words.
+
 Errors raise; one place per edge translates them: `cli/app.py` to exit codes, `http/` to HTTP.
 """
 
 from __future__ import annotations
+
+import errno
+
+_NO_SPACE = "Free some space there, or let SGCX_HOME name a folder on another disk"
+_NOT_YOURS = "Another user has made it, perhaps you with `sudo`: `chown` gives it back"
+_MACHINE_HINTS = {
+    errno.ENOSPC: _NO_SPACE,
+    errno.EDQUOT: _NO_SPACE,
+    errno.EACCES: _NOT_YOURS,
+    errno.EPERM: _NOT_YOURS,
+    errno.EROFS: "SGCX_HOME can name a folder that can be written to",
+    errno.EIO: "The disk may be failing: `dmesg` says more",
+}
 
 
 class SgcxError(Exception):
@@ -25,6 +40,15 @@ class SgcxError(Exception):
 
 class UserError(SgcxError):
     exit_code = 2
+
+
+def machine_error(error: OSError) -> UserError | None:
+    """What is wrong with the machine, in words; None where the error would be a defect of ours."""
+    hint = _MACHINE_HINTS.get(error.errno or 0)
+    if hint is None:
+        return None
+    reason = error.strerror or "the disk refuses"
+    return UserError(reason if error.filename is None else f"{error.filename}: {reason}", hint=hint)
 
 
 class LaunchFailed(SgcxError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Never
 
 import typer
 from typer.core import TyperGroup
@@ -30,7 +30,7 @@ from sgcx.cli import (
     weights,
 )
 from sgcx.cli.characters import show_what_is_possible
-from sgcx.errors import SgcxError
+from sgcx.errors import SgcxError, machine_error
 
 EXIT_INTERRUPTED = 130
 
@@ -109,15 +109,24 @@ def _with_shared_options() -> TyperGroup:
     return root
 
 
+def _end_with(error: SgcxError) -> Never:
+    from sgcx.cli.render import render_error
+
+    render_error(error, as_json="--json" in sys.argv[1:] and sys.argv[1:2] != ["codex"])
+    raise SystemExit(error.exit_code) from None
+
+
 def run() -> None:
     show_what_is_possible()
     try:
         _with_shared_options()(prog_name="sgcx")
     except SgcxError as error:
-        from sgcx.cli.render import render_error
-
-        render_error(error, as_json="--json" in sys.argv[1:] and sys.argv[1:2] != ["codex"])
-        raise SystemExit(error.exit_code) from None
+        _end_with(error)
+    except OSError as error:
+        of_the_machine = machine_error(error)
+        if of_the_machine is None:
+            raise
+        _end_with(of_the_machine)
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted\n")
         raise SystemExit(EXIT_INTERRUPTED) from None

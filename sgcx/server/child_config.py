@@ -43,11 +43,14 @@ class ChildConfig:
 
 
 def load_child_config(path: Path) -> ChildConfig:
-    """The file is written by this version of sgcx just before the child starts, so its shape is not in doubt."""
+    """The child reads what this version of sgcx has just written. Others read it of servers that may be older."""
     try:
         fields = cast(dict[str, object], json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
-        raise UserError(f"Cannot read the child's configuration {path}: {error}", hint="Run `sgcx up` again") from error
-    for name in ("sglang_argv", "catalog"):
-        fields[name] = tuple(cast(list[object], fields[name]))
-    return ChildConfig(**fields)  # type: ignore[arg-type]  # decoded JSON of our own dataclass
+        for name in ("sglang_argv", "catalog"):
+            fields[name] = tuple(cast(list[object], fields[name]))
+        return ChildConfig(**fields)  # type: ignore[arg-type]  # decoded JSON of our own dataclass
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"The server's configuration {path} is damaged, or another version of sgcx wrote it: {error}",
+            hint=f"`sgcx down {path.parent.name}`, then `sgcx up` with its profile",
+        ) from error

@@ -33,7 +33,10 @@ def open_server_lock(server_dir: Path) -> int | None:
 
 
 def is_server_locked(server_dir: Path) -> bool:
-    return is_locked(server_dir / "lock")
+    """Not that anybody could tell of another user's server."""
+    with contextlib.suppress(PermissionError):
+        return is_locked(server_dir / "lock")
+    return False
 
 
 @contextlib.contextmanager

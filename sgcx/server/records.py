@@ -171,7 +171,7 @@ def announced_child(server_dir: Path) -> ProcessIdentity | None:
     """The child that announced itself here last, alive or not."""
     try:
         text = (server_dir / "child.pid").read_text(encoding="ascii", errors="replace")
-    except FileNotFoundError:
+    except OSError:
         return None
     return ProcessIdentity.parse(text)
 

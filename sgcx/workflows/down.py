@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from sgcx.errors import LaunchFailed
@@ -29,11 +30,16 @@ def down_server(paths: Paths, view: ServerView, *, deadline_s: float = STOP_DEAD
 
 
 def down_record(paths: Paths, record: ServerRecord, *, deadline_s: float = STOP_DEADLINE_S) -> DownResult:
-    save_record(paths.servers, replace(record, state=ServerState.STOPPING))
+    _note(paths, replace(record, state=ServerState.STOPPING))
     result = _stop(paths, record, deadline_s)
-    stopped = replace(record, state=ServerState.STOPPED, exit_reason="stopped by `sgcx down`", restart_at=None)
-    save_record(paths.servers, stopped)
+    _note(paths, replace(record, state=ServerState.STOPPED, exit_reason="stopped by `sgcx down`", restart_at=None))
     return result
+
+
+def _note(paths: Paths, record: ServerRecord) -> None:
+    """A full disk keeps no server from being stopped."""
+    with suppress(OSError):
+        save_record(paths.servers, record)
 
 
 def _stop(paths: Paths, record: ServerRecord, deadline_s: float) -> DownResult:

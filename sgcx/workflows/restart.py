@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sgcx.paths import Paths
-from sgcx.server.launch_recipe import load_recipe
+from sgcx.server.launch_recipe import load_recipe, save_recipe
 from sgcx.server.locks import hold_up_lock, supervisor_of
 from sgcx.server.supervisor import STOP_DEADLINE_S
 from sgcx.workflows.down import down_server
@@ -18,7 +18,8 @@ def restart_server(
     """Also of a server that has ended. One that was watched is watched again."""
     name = view.record.name
     directory = paths.servers / name
-    recipe = load_recipe(directory)  # before anything is stopped
+    recipe = load_recipe(directory)
+    save_recipe(directory, recipe)  # a full disk shows before anything is stopped
     supervised = supervisor_of(directory) is not None
     on_event(Step(f"Stopping {name}"))
     down_server(paths, view, deadline_s=deadline_s)

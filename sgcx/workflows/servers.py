@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -178,7 +179,8 @@ def _correct(paths: Paths, record: ServerRecord, state: ServerState, reason: str
     if state is ServerState.RUNNING and record.ready_at is None:
         corrected = replace(corrected, ready_at=time.time(), gateway_reason=announced_gateway(record.server_dir))
     if now is not None:
-        save_record(paths.servers, corrected)
+        with suppress(OSError):  # what was found is shown all the same
+            save_record(paths.servers, corrected)
     return corrected
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,7 +121,7 @@ class _Supervision:
                 raise LaunchFailed(f"The server {self._name!r} is {why}", log_path=str(self._log_path))
             case StartAfter(delay_s, attempt):
                 self._write(ServerState.BACKOFF, reason, time.time() + delay_s)
-                self._on_note(f"{self._name} ended: {reason}; restart {attempt} in {delay_s:.0f} s")
+                self._tell(f"{self._name} ended: {reason}; restart {attempt} in {delay_s:.0f} s")
                 time.sleep(delay_s)
             case None:
                 raise AssertionError("an end is always followed by a decision")
@@ -130,8 +131,10 @@ class _Supervision:
             self._launch()
         except SgcxError as error:
             return error.message
+        except OSError as error:
+            return str(error)
         self._machine.feed(BecameReady(time.monotonic()))
-        self._on_note(f"{self._name} runs again")
+        self._tell(f"{self._name} runs again")
         return None
 
     def _launch(self) -> None:
@@ -144,4 +147,11 @@ class _Supervision:
     def _write(self, state: ServerState, reason: str, restart_at: float | None) -> None:
         record = load_record(self._paths.servers, self._name).record
         if record is not None:
-            save_record(self._paths.servers, replace(record, state=state, exit_reason=reason, restart_at=restart_at))
+            with suppress(OSError):  # a full disk is no reason to leave the server alone
+                save_record(
+                    self._paths.servers, replace(record, state=state, exit_reason=reason, restart_at=restart_at)
+                )
+
+    def _tell(self, note: str) -> None:
+        with suppress(OSError):  # nor is a log that takes no more
+            self._on_note(note)

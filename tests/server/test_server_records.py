@@ -140,3 +140,8 @@ def test_the_reason_for_a_gateway_is_told_until_the_next_child_begins(tmp_path: 
 def test_a_damaged_announcement_counts_as_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "child.pid").write_text(text)
     assert announced_child(tmp_path) is None
+
+
+def test_an_announcement_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
+    (tmp_path / "child.pid").mkdir()
+    assert announced_child(tmp_path) is None

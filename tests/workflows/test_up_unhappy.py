@@ -57,6 +57,16 @@ def test_a_server_whose_record_is_damaged_is_listed_left_alone_by_up_and_found_b
     assert box.sgcx("status") == (0, "No server has been started\n")
 
 
+@pytest.mark.parametrize("written", ["", "[]", "{}"], ids=["empty", "another shape", "another version's"])
+def test_a_server_whose_configuration_cannot_be_read_is_left_alone_and_the_way_out_is_told(box, written: str) -> None:
+    pid = box.up()["pid"]
+    (box.servers / "rehearsal" / "child.json").write_text(written)
+    for command in ("up", "restart"):
+        code, said = box.sgcx(command, "rehearsal")
+        assert (code, "sgcx down rehearsal" in said) == (2, True), said
+    assert pid in box.pids()
+
+
 def test_a_start_that_was_killed_before_its_record_is_cleaned_up(box, until: Until) -> None:
     killed = box.start("up", "rehearsal", "--port", "0", mode="loads for ever")
     log = box.servers / "rehearsal" / "server.log"
