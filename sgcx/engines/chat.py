@@ -7,6 +7,7 @@ Leaving a generation closes its connection; that is how such a server learns tha
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
@@ -32,6 +33,8 @@ from sgcx.responses.dialect import Reader
 from sgcx.responses.engine import EngineRequest
 from sgcx.responses.generation.logprob_alignment import LogprobAlignment
 from sgcx.responses.sse import SseDecoder
+
+logger = logging.getLogger(__name__)
 
 _PROBE_TIMEOUT_S = 5.0
 _DRAIN_S = 0.1
@@ -108,7 +111,7 @@ class ChatEngine:
         body = orjson.dumps(build_count_body(request, self._upstream))
         async with self._asked(url, body, request.request_id) as answer:
             if answer.status in (404, 405, 501):
-                raise _no_counts(f"{url} answers {answer.status}")
+                raise _no_counts(f"its /tokenize answers {answer.status}")
             if not succeeded(answer):
                 raise await self._refused(answer)
             text = await _text(answer)
@@ -116,7 +119,7 @@ class ChatEngine:
             case {"count": int(count)}:
                 return count
             case _:
-                raise upstream_nonsense(f"{url} does not say a count")
+                raise upstream_nonsense("its /tokenize does not say a count")
 
     def _text_reader(self, request: EngineRequest) -> Reader | None:
         raw = self._upstream.raw
@@ -227,7 +230,10 @@ def _no_counts(problem: str) -> EngineError:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    """For clients. An exception's own words name the engine's address: they are the log's."""
+    kind = type(error).__name__
+    logger.warning("the upstream engine: %s: %s", kind, error)
+    return kind
 
 
 def _error_status(chunk: Object) -> int:
