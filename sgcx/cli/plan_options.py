@@ -62,9 +62,12 @@ def _indices(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(int(part) for part in text.split(","))
+        indices = tuple(int(part) for part in text.split(","))
     except ValueError:
         raise UserError(f"--gpus {text!r} is no list of GPU indices", hint="Write it as 0,1,2,3") from None
+    if len(set(indices)) < len(indices):
+        raise UserError(f"--gpus {text!r} names a GPU twice", hint="Name each GPU once, as 0,1,2,3")
+    return indices
 
 
 def _preference(text: str | None) -> Preference | None:
@@ -74,7 +77,9 @@ def _preference(text: str | None) -> Preference | None:
         case None | "latency" | "throughput":
             return text
         case _:
-            raise UserError(f"--prefer {text!r} is neither latency nor throughput")
+            raise UserError(
+                f"--prefer {text!r} is neither latency nor throughput", hint="Leave it out for both in balance"
+            )
 
 
 def _host_cache(text: str | None) -> int | Literal["auto"] | None:
@@ -83,5 +88,5 @@ def _host_cache(text: str | None) -> int | Literal["auto"] | None:
     if text is None or text == "auto":
         return "auto" if text else None
     if not text.isdigit():
-        raise UserError(f"--host-cache {text!r} is neither auto nor a number of GiB")
+        raise UserError(f"--host-cache {text!r} is neither auto nor a number of GiB", hint="Write it as auto or 512")
     return int(text) * GIB

@@ -278,6 +278,8 @@ def _warnings(hardware: HardwareSnapshot, chosen: Chosen, *, linked_by_nvlink: b
         )
     if hardware.architecture not in _ENGINE_ARCHITECTURES:
         warnings.append(f"sgcx installs SGLang on x86-64 only, and this is {hardware.architecture}")
+    if hardware.gpu_note:
+        warnings.append(hardware.gpu_note)
     busy = [gpu for gpu in layout.gpus if gpu.used_bytes > GIB]
     warnings.extend(f"GPU {gpu.index}: {gib(gpu.used_bytes)} are used by other processes" for gpu in busy)
     return warnings

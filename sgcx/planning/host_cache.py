@@ -30,6 +30,11 @@ class HostCache:
     total_bytes: int
 
 
+def spare_memory_bytes(hardware: HardwareSnapshot) -> int:
+    """What a host cache may take of one machine; negative where there is too little for anything."""
+    return hardware.usable_memory_bytes - _KEPT_FREE_BYTES
+
+
 def choose_host_cache(
     hardware: HardwareSnapshot, checkpoint: HubCheckpoint, layout: Layout, wishes: Wishes
 ) -> HostCache | None:
@@ -97,9 +102,9 @@ def _largest(
     """`wanted_bytes`: on one node; None takes what the machine can spare. None when that is too little to be of use."""
     gpu_count = len(layout.gpus)
     device_bytes = layout.fit.estimate.kv_cache_bytes
-    spare = hardware.usable_memory_bytes - _KEPT_FREE_BYTES
+    spare = spare_memory_bytes(hardware)
     allowed = min(spare * _SHARE_OF_MEMORY, device_bytes * gpu_count * _LARGEST_RATIO)
-    per_gpu = int((allowed if wanted_bytes is None else min(wanted_bytes, spare)) // gpu_count // _GB)
+    per_gpu = int((allowed if wanted_bytes is None else wanted_bytes) // gpu_count // _GB)
     if per_gpu * _GB < device_bytes * _SMALLEST_RATIO or layout.gpus[0].shares_host_memory:
         return None
     return HostCache(

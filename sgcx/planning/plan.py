@@ -139,6 +139,8 @@ class Refusal:
     """Names of profiles that this machine can serve, the largest first."""
     machines: tuple[str, ...]
     """Machines that could serve the refused profile, the smallest first."""
+    mend: str = ""
+    """What would let this machine serve it, where anything would."""
     node_count: int | None = None
     """How many machines such as this one could serve it together; None when two cannot."""
 
@@ -148,12 +150,14 @@ class Refusal:
 
     @property
     def hint(self) -> str:
-        here = f"This machine can serve {', '.join(self.nearest)}" if self.nearest else ""
+        this = "this" if self.mend else "This"
+        here = f"{this} machine can serve {', '.join(self.nearest)}" if self.nearest else ""
         together = (
             f"{self.node_count} machines like this can, with --nodes {self.node_count}" if self.node_count else ""
         )
-        there = f"{self.profile.name} fits on {' or '.join(self.machines)}" if self.machines else ""
-        return "; ".join(part for part in (here, together, there) if part)
+        elsewhere = self.machines and not self.mend
+        there = f"{self.profile.name} fits on {' or '.join(self.machines)}" if elsewhere else ""
+        return "; ".join(part for part in (self.mend, here, together, there) if part)
 
     def to_json(self) -> dict[str, object]:
         return {

@@ -61,7 +61,7 @@ def _plan_for_gpus(
     hardware: HardwareSnapshot, profile: Profile, wishes: Wishes, demand: Demand, release: Release
 ) -> LaunchPlan | Reasoning:
     variants = wanted_variants(profile, wishes)
-    obstacle = _obstacle(hardware, release)
+    obstacle = _obstacle(hardware, release, is_asked_for=wishes.sglang_version is not None)
     if obstacle is not None:
         return obstacle if hardware.gpus else _without_gpus(obstacle, variants, demand)
     tried = (_attempt(hardware, checkpoint, wishes, demand) for checkpoint in variants)
@@ -74,14 +74,15 @@ def _plan_for_gpus(
     return _reasoning(attempts, variants[0], hardware, wishes)
 
 
-def _obstacle(hardware: HardwareSnapshot, release: Release) -> Reasoning | None:
+def _obstacle(hardware: HardwareSnapshot, release: Release, *, is_asked_for: bool) -> Reasoning | None:
     """What stands in the way before memory does."""
     if not hardware.gpus:
         return Reasoning(f"it has no NVIDIA GPU that can be used ({hardware.gpu_note or 'none was found'})")
     if not release.runs_on(hardware.driver_version):
         return Reasoning(
             f"SGLang {release.version} needs NVIDIA driver {release.written_floor} or newer, "
-            f"and this is {hardware.driver_version}"
+            f"and this is {hardware.driver_version}",
+            mend="Update the NVIDIA driver" + (", or leave out --sglang" if is_asked_for else ""),
         )
     return None
 
@@ -133,7 +134,11 @@ def _reasoning(attempts: list[_Attempt], first: HubCheckpoint, hardware: Hardwar
         reasons = {f"{gpu.name}: {gpu.because}" for gpu in excluded}
         return Reasoning(f"none of its GPUs can be used ({'; '.join(sorted(reasons))})")
     shortfall, checkpoint = min(failed, key=lambda each: each[0].missing_bytes)
-    return Reasoning.for_memory(shortfall, checkpoint)
+    if not shortfall.missing_bytes and wishes.dp_size > 1:
+        reason = f"{wishes.dp_size} data-parallel ranks do not fit on {len(shortfall.gpus)} × {shortfall.gpus[0].name}"
+        return Reasoning(reason, mend="Leave out --dp, or ask for fewer ranks")
+    excluded = () if wishes.gpus is not None else usable_gpus(hardware, checkpoint, None)[1]
+    return Reasoning.for_memory(shortfall, checkpoint, excluded)
 
 
 def _profiles_that_fit(

@@ -56,11 +56,11 @@ def _because_left_over(gpu: GpuSnapshot, chosen: GpuSnapshot) -> str:
         display = "drives a display, and " if gpu.drives_display else ""
         return f"{display}GPUs that share a model must be alike"
     if gpu.used_bytes > GIB:
-        return f"{gib(gpu.used_bytes)} are used by {_users(gpu)}"
+        return f"{gib(gpu.used_bytes)} are used by {users_of(gpu)}"
     return "the model does not need it"
 
 
-def _users(gpu: GpuSnapshot) -> str:
+def users_of(gpu: GpuSnapshot) -> str:
     names = sorted({process.name for process in gpu.processes or () if process.name is not None})
     return ", ".join(names) or "other processes"
 

@@ -20,6 +20,8 @@ from sgcx.workflows.checkpoints import with_checkpoints_at_hand
 from sgcx.workflows.launch_command import LaunchCommand, UpOptions, launch_command
 from sgcx.workflows.neighbours import find_neighbours
 
+_HOW_TO_RECORD = "`sgcx hardware --json > FILE` on that machine writes one"
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -38,9 +40,7 @@ def make_plan(
 ) -> Planned:
     """On this machine with what other servers than `server` leave free, unless the user names GPUs."""
     profile = with_checkpoints_at_hand(load_profile(profile_name, paths.user_profiles))
-    hardware = detect_hardware(paths.data) if hardware_file is None else read_hardware(hardware_file)
-    if hardware_file is None and wishes.gpus is None and not profile.scripted:
-        hardware = find_neighbours(paths, beside=server).left_by(hardware)
+    hardware = _hardware_for(profile, wishes, paths, hardware_file, beside=server)
     return Planned(hardware, _plan(hardware, profile, wishes, paths))
 
 
@@ -58,7 +58,7 @@ def compare_variants(
     profile = with_checkpoints_at_hand(load_profile(profile_name, paths.user_profiles))
     if not profile.variants:
         raise UserError(f"{profile.name} has no variants to compare")
-    hardware = detect_hardware(paths.data) if hardware_file is None else read_hardware(hardware_file)
+    hardware = _hardware_for(profile, wishes, paths, hardware_file)
     return tuple(
         PlannedVariant(variant, _plan(hardware, profile, replace(wishes, variant=variant.variant), paths))
         for variant in profile.variants
@@ -75,10 +75,22 @@ def node_commands(plan: LaunchPlan, paths: Paths) -> tuple[LaunchCommand, ...]:
 
 def read_hardware(path: Path) -> HardwareSnapshot:
     try:
-        decoded: object = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"The hardware file {path} cannot be read: {error}") from error
+        decoded: object = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"--hardware {path} cannot be read: {error.strerror}", hint=_HOW_TO_RECORD) from error
+    except ValueError as error:
+        raise UserError(f"--hardware {path} is not JSON: {error}", hint=_HOW_TO_RECORD) from error
     return parse_snapshot(decoded, origin=str(path))
+
+
+def _hardware_for(
+    profile: Profile, wishes: Wishes, paths: Paths, file: Path | None, *, beside: str | None = None
+) -> HardwareSnapshot:
+    if file is not None:
+        return read_hardware(file)
+    hardware = detect_hardware(paths.data)
+    shares_gpus = profile.scripted or wishes.gpus is not None
+    return hardware if shares_gpus else find_neighbours(paths, beside=beside).left_by(hardware)
 
 
 def _plan(hardware: HardwareSnapshot, profile: Profile, wishes: Wishes, paths: Paths) -> LaunchPlan | Refusal:

@@ -81,13 +81,17 @@ def test_a_refusal_for_a_program_says_what_is_missing_and_ends_with_two(sgcx: Sg
     [
         (("--prefer", "speed"), "--prefer 'speed' is neither latency nor throughput"),
         (("--gpus", "a"), "--gpus 'a' is no list of GPU indices"),
+        (("--gpus", "0,1,0"), "--gpus '0,1,0' names a GPU twice"),
+        (("--hardware", "absent.json"), "--hardware absent.json cannot be read: No such file or directory"),
+        (("--hardware", "plain.txt"), "--hardware plain.txt is not JSON: Expecting value"),
         (("--variant", "q4"), "kimi-k2.6 has no variant 'q4'"),
         (("--host-cache", "much"), "--host-cache 'much' is neither auto nor a number of GiB"),
-        (("--dp", "3"), "dp must be a power of two, not 3"),
+        (("--dp", "3"), "--dp must be a power of two, not 3"),
         (("--sglang", "0.4"), "SGLang 0.4 is no release that sgcx can plan for"),
     ],
 )
-def test_wishes_that_mean_nothing_are_named(sgcx: Sgcx, options: tuple[str, ...], message: str) -> None:
+def test_wishes_that_mean_nothing_are_named(sgcx: Sgcx, home: Path, options: tuple[str, ...], message: str) -> None:
+    (home / "plain.txt").write_text("no JSON")
     said = sgcx("plan", "kimi-k2.6", "--hardware", str(machine_file("8xH200")), *options)
 
     assert said.exit_code == 2

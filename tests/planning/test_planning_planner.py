@@ -156,6 +156,35 @@ def test_a_driver_too_old_is_refused_by_name_before_memory_is_looked_at() -> Non
     assert "525.60.13" in refusal.reason and "470.82.01" in refusal.reason
     assert refusal.missing_bytes == 0
     assert refusal.nearest == ("rehearsal",)
+    assert refusal.hint == "Update the NVIDIA driver; this machine can serve rehearsal"
+
+
+def test_a_release_that_was_asked_for_and_needs_a_newer_driver_can_be_left_out() -> None:
+    refusal = refused("8xH200", "kimi-k2.6", Wishes(sglang_version="0.5.16"))
+
+    assert refusal.hint.startswith("Update the NVIDIA driver, or leave out --sglang")
+    assert "8× H200" not in refusal.hint
+
+
+def test_memory_that_others_use_is_named_where_the_model_would_fit_without_them() -> None:
+    refusal = refused("8xH100_busy", "deepseek-r1")
+
+    assert refusal.hint.startswith("It fits once these are free: 61.0 GiB of GPU 0 by python3, ")
+    assert "8× H100" not in refusal.hint
+    assert refused("8xH100_busy", "kimi-k2.6").mend == ""
+
+
+def test_gpus_that_stay_out_are_named_by_refusals_and_plans() -> None:
+    assert refused("8xH100_one_lost", "kimi-k2.6").reason.endswith("; GPU 5 is left out: GPU is lost")
+    assert "GPU 5 is left out: GPU is lost" in planned("8xH100_one_lost", "deepseek-r1").warnings
+    assert "; GPU 0 is left out: divided into MIG slices" in refused("8xA100_MIG", "kimi-k2.6").reason
+
+
+def test_more_ranks_than_the_gpus_can_hold_are_no_question_of_memory() -> None:
+    for machine_name, ranks in (("8xH200", 16), ("4xB200", 8)):
+        refusal = refused(machine_name, "kimi-k2.6", Wishes(dp_size=ranks))
+        assert f"{ranks} data-parallel ranks do not fit" in refusal.reason
+        assert refusal.hint.startswith("Leave out --dp")
 
 
 @pytest.mark.parametrize(
@@ -286,10 +315,14 @@ def test_a_rehearsal_caches_as_many_sessions_as_are_asked_for() -> None:
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        (Wishes(context_length=300_000), "context_length 300,000 is outside what kimi-k2.6 can do"),
-        (Wishes(context_length=0), "context_length 0 is outside"),
-        (Wishes(concurrency=0), "concurrency must be at least 1"),
+        (Wishes(context_length=300_000), "--context 300000 is outside what kimi-k2.6 can do"),
+        (Wishes(context_length=0), "--context 0 is outside"),
+        (Wishes(concurrency=0), "--concurrency must be at least 1"),
         (Wishes(gpus=(0, 9)), "No GPU has the index 9"),
+        (Wishes(host_cache_bytes=100_000 * GIB), "--host-cache 100000 is more than this machine's memory can spare"),
+        (Wishes(dist_init_addr="10.0.0.1:20000"), "--dist-init-addr is for several nodes"),
+        (Wishes(node_count=2, dist_init_addr="10.0.0.1"), "--dist-init-addr '10.0.0.1' is no address with a port"),
+        (Wishes(node_count=2, dist_init_addr="10.0.0.1:65536"), "is no address with a port"),
     ],
 )
 def test_wishes_that_no_machine_grants_are_errors(wishes: Wishes, message: str) -> None:
