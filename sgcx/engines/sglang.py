@@ -19,6 +19,7 @@ from typing import Protocol, cast
 
 from sgcx.engines.call_arguments import with_arguments
 from sgcx.engines.pacing import ProcessPace, StreamPace
+from sgcx.engines.prompt_bound import refuse_far_too_long
 from sgcx.engines.refusals import refusal, unreadable_image
 from sgcx.engines.sglang_chunks import ChunkReader, usage
 from sgcx.engines.sglang_outputs import GenerateRequest, Manager, outputs
@@ -52,6 +53,7 @@ class _TokenizedRequest(Protocol):
 
 class _TokenizerManager(Manager, Protocol):
     tokenizer: _Tokenizer
+    context_len: int
     gracefully_exit: bool
     server_args: object
 
@@ -133,6 +135,12 @@ class SglangEngine:
         return generation, len(self._chat.tokenizer_manager.tokenizer.encode(generation.text or ""))
 
     def _convert(self, request: EngineRequest) -> GenerateRequest:
+        manager = self._chat.tokenizer_manager
+        refuse_far_too_long(
+            request.messages,
+            context_length=manager.context_len,
+            count_tokens=lambda text: len(manager.tokenizer.encode(text, add_special_tokens=False)),
+        )
         try:
             chat_request = _chat_request(request)
             problem = self._chat._validate_request(chat_request)

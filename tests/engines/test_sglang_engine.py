@@ -32,6 +32,7 @@ IMAGE_ERROR = RuntimeError("An exception occurred while loading IMAGE data at in
 class RefusingManager:
     """SGLang's tokenizer manager as far as it comes with a request that its tokenizing refuses."""
 
+    context_len = 1000
     gracefully_exit = False
     server_args = None
 
