@@ -100,7 +100,7 @@ def _decisions(chosen: Chosen, wishes: Wishes, demand: Demand, host_cache: HostC
         *_kernel_decisions(checkpoint, layout),
         *speculation_decisions(checkpoint, layout, demand),
         *host_cache_decisions(checkpoint, layout, host_cache),
-        *_traffic_decisions(demand.max_running_requests),
+        *_traffic_decisions(demand.max_running_requests, _because_running(wishes)),
         *_idle_decisions(layout, demand.sglang_version),
         *_loading_decisions(checkpoint),
         *reading_decisions(profile),
@@ -199,9 +199,17 @@ def _kernel_decisions(checkpoint: HubCheckpoint, layout: Layout) -> list[Decisio
     return decisions
 
 
-def _traffic_decisions(max_running_requests: int) -> tuple[Decision, ...]:
+def _because_running(wishes: Wishes) -> str:
+    if wishes.concurrency is not None:
+        return "the sessions of --concurrency, all at work at once"
+    if wishes.prefer == "throughput":
+        return "many streams, which together are faster and each for itself slower"
+    return "few long sessions, not many short requests"
+
+
+def _traffic_decisions(max_running_requests: int, because_running: str) -> tuple[Decision, ...]:
     return (
-        Decision("max_running_requests", max_running_requests, "few long sessions, not many short requests"),
+        Decision("max_running_requests", max_running_requests, because_running),
         Decision(
             "max_queued_requests",
             max_running_requests * _QUEUE_PER_RUNNING,

@@ -82,6 +82,20 @@ def test_throughput_runs_more_requests_and_keeps_experts_whole_where_that_is_the
     assert planned("8xH200", "deepseek-r1", Wishes(prefer="throughput")).value_of("ep_size") is None
 
 
+@pytest.mark.parametrize(
+    ("wishes", "because"),
+    [
+        (Wishes(), "few long sessions"),
+        (Wishes(prefer="throughput"), "many streams"),
+        (Wishes(concurrency=3), "--concurrency"),
+    ],
+)
+def test_how_many_requests_run_has_the_reason_that_was_wished_for(wishes: Wishes, because: str) -> None:
+    made = planned("8xH200", "kimi-k2.6", wishes)
+    (running,) = [each for each in made.decisions if each.name == "max_running_requests"]
+    assert because in running.because
+
+
 def test_the_machines_memory_keeps_older_sessions_only_when_asked_for() -> None:
     made = planned("8xH200", "kimi-k2.6", Wishes(host_cache_bytes="auto"))
     cache_bytes = made.memory.kv_cache_bytes if made.memory else 0
