@@ -18,12 +18,16 @@ def restart(
     json: Json = False,
 ) -> None:
     """Stop a server and start it again as it was: the same plan, port and key."""
+    import signal
+
     from sgcx.cli import render
     from sgcx.cli.progress import LaunchDisplay
     from sgcx.paths import Paths
+    from sgcx.server.interrupts import take_for_interrupts
     from sgcx.workflows.restart import restart_server
     from sgcx.workflows.servers import pick_view
 
+    take_for_interrupts(signal.SIGTERM)
     paths = Paths.from_environment()
     view = pick_view(paths, name)
     with LaunchDisplay(render.stderr(), quiet=json) as display:
@@ -43,9 +47,10 @@ def supervise(name: ServerName = None) -> None:
 
     from sgcx.cli import render
     from sgcx.paths import Paths
+    from sgcx.server.interrupts import take_for_interrupts
     from sgcx.workflows.servers import pick
     from sgcx.workflows.supervision import supervise as watch
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    take_for_interrupts(signal.SIGTERM)
     paths = Paths.from_environment()
     watch(pick(paths, name).name, paths, on_event=lambda _: None, on_note=render.note)

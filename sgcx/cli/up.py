@@ -102,8 +102,12 @@ def _require_this_machine(hardware: Path | None) -> None:
 def _start(
     profile: str, wishes: Wishes, options: UpOptions, *, stay: bool, restart: bool, yes: bool, as_json: bool
 ) -> None:
-    from sgcx.paths import Paths
+    import signal
 
+    from sgcx.paths import Paths
+    from sgcx.server.interrupts import take_for_interrupts
+
+    take_for_interrupts(signal.SIGTERM)
     paths = Paths.from_environment()
     bring_up = partial(_bring_up, profile, wishes, options, paths, yes=yes, as_json=as_json)
     if stay:
@@ -237,16 +241,18 @@ def _truth(difference: Difference | None) -> list[tuple[str, str]]:
 
 
 def _stay(bring_up: Callable[[], UpResult], paths: Paths, *, restart: bool, as_json: bool) -> None:
-    """Until Ctrl-C or SIGTERM, which stop the server at whatever stage it is, or until it ends by itself."""
+    """Until Ctrl-C, SIGTERM, or the end of the terminal, which stop the server at whatever stage it is, or until it
+    ends by itself."""
     import signal
 
     from sgcx.cli.logs import show_log
     from sgcx.errors import LaunchFailed
+    from sgcx.server.interrupts import take_for_interrupts
     from sgcx.server.supervisor import Dead, liveness
-    from sgcx.workflows.down import down_record
+    from sgcx.workflows.down import down_interrupted
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell has put it into the background
+    take_for_interrupts(signal.SIGHUP)
     result = bring_up()
     record = result.record
     try:
@@ -256,8 +262,11 @@ def _stay(bring_up: Callable[[], UpResult], paths: Paths, *, restart: bool, as_j
             return
         show_log(Path(record.log_path), follow=True, lines=0, until=lambda: isinstance(liveness(record), Dead))
     except KeyboardInterrupt:
-        down_record(paths, record)
+        down_interrupted(paths, record)
         return
+    except (OSError, SystemExit):  # nobody reads what it shows any more
+        down_interrupted(paths, record)
+        raise
     raise LaunchFailed(f"The server {record.name!r} ended by itself", hint="`sgcx status` says why")
 
 

@@ -130,8 +130,13 @@ def _leads_a_session(pid: int) -> bool:
         return False
 
 
-def stop(server: ServerRecord | ChildHandle, *, deadline_s: float = STOP_DEADLINE_S) -> StopResult:
-    """SIGTERM, `deadline_s` to comply, then SIGKILL; verifies that nothing is left.
+def stop(
+    server: ServerRecord | ChildHandle,
+    *,
+    deadline_s: float = STOP_DEADLINE_S,
+    in_haste: Callable[[], bool] = lambda: False,
+) -> StopResult:
+    """SIGTERM, `deadline_s` to comply or until it is `in_haste`, then SIGKILL; verifies that nothing is left.
 
     SIGTERM goes to the leader alone while it lives: SGLang's takes the loss of a worker for a crash and ends
     at once, cutting off the answers that it would have finished. Whoever outlives the leader is told next.
@@ -142,7 +147,7 @@ def stop(server: ServerRecord | ChildHandle, *, deadline_s: float = STOP_DEADLIN
         return StopResult(StopOutcome.ALREADY_GONE, time.monotonic() - started, ())
     outcome = StopOutcome.GRACEFUL
     tree.terminate_leader()
-    if not _wait_until(tree.is_gone_or_told, deadline_s):
+    if not _wait_until(tree.is_gone_or_told, deadline_s, in_haste):
         outcome = StopOutcome.KILLED
         _wait_until(tree.is_gone_or_killed, _KILL_DEADLINE_S)
     leftover = tuple(each.pid for each in tree.refresh())
@@ -212,10 +217,10 @@ def _launch(
         os.close(log)
 
 
-def _wait_until(condition: Callable[[], bool], deadline_s: float) -> bool:
+def _wait_until(condition: Callable[[], bool], deadline_s: float, in_haste: Callable[[], bool] = lambda: False) -> bool:
     deadline = time.monotonic() + deadline_s
     while not condition():
-        if time.monotonic() >= deadline:
+        if in_haste() or time.monotonic() >= deadline:
             return False
         time.sleep(_POLL_S)
     return True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from sgcx.errors import LaunchFailed
 from sgcx.paths import Paths
+from sgcx.server.interrupts import interrupts_make_haste
 from sgcx.server.locks import end_supervisor
 from sgcx.server.records import ServerRecord, ServerState, load_record, remove_record, save_record
 from sgcx.server.supervisor import STOP_DEADLINE_S, StopResult, stop, survey
@@ -29,11 +31,23 @@ def down_server(paths: Paths, view: ServerView, *, deadline_s: float = STOP_DEAD
     return result
 
 
-def down_record(paths: Paths, record: ServerRecord, *, deadline_s: float = STOP_DEADLINE_S) -> DownResult:
+def down_record(
+    paths: Paths,
+    record: ServerRecord,
+    *,
+    deadline_s: float = STOP_DEADLINE_S,
+    in_haste: Callable[[], bool] = lambda: False,
+) -> DownResult:
     _note(paths, replace(record, state=ServerState.STOPPING))
-    result = _stop(paths, record, deadline_s)
+    result = _stop(paths, record, deadline_s, in_haste)
     _note(paths, replace(record, state=ServerState.STOPPED, exit_reason="stopped by `sgcx down`", restart_at=None))
     return result
+
+
+def down_interrupted(paths: Paths, record: ServerRecord) -> DownResult:
+    """After Ctrl-C; another one makes haste."""
+    with interrupts_make_haste() as in_haste:
+        return down_record(paths, record, in_haste=in_haste)
 
 
 def _note(paths: Paths, record: ServerRecord) -> None:
@@ -42,10 +56,12 @@ def _note(paths: Paths, record: ServerRecord) -> None:
         save_record(paths.servers, record)
 
 
-def _stop(paths: Paths, record: ServerRecord, deadline_s: float) -> DownResult:
+def _stop(
+    paths: Paths, record: ServerRecord, deadline_s: float, in_haste: Callable[[], bool] = lambda: False
+) -> DownResult:
     end_supervisor(record.server_dir)
     child = survey(paths.servers, record.name).child
-    result = stop(child or record, deadline_s=deadline_s)
+    result = stop(child or record, deadline_s=deadline_s, in_haste=in_haste)
     if result.leftover_pids:
         pids = ", ".join(map(str, result.leftover_pids))
         raise LaunchFailed(

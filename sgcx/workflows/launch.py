@@ -17,6 +17,7 @@ from sgcx.environments.install_progress import InstallProgress
 from sgcx.errors import LaunchFailed, SgcxError
 from sgcx.paths import Paths
 from sgcx.server.api_key import ensure_api_key
+from sgcx.server.interrupts import interrupts_make_haste
 from sgcx.server.launch_progress import LaunchFacts, StageChange
 from sgcx.server.launch_recipe import LaunchRecipe, save_recipe
 from sgcx.server.ports import client_url, listens, port_owner, require_free_port
@@ -88,24 +89,25 @@ def _with_weights(recipe: LaunchRecipe, on_event: OnEvent) -> LaunchRecipe:
 
 @contextmanager
 def child_ended_on_failure(paths: Paths, name: str) -> Iterator[None]:
-    """Whatever goes wrong, Ctrl-C included: the child does not outlive it, and the record says so."""
+    """Whatever goes wrong, Ctrl-C included, also once more: the child does not outlive it, and the record says so."""
     try:
         yield
     except BaseException as error:
-        end_child(paths, name)
-        record = load_record(paths.servers, name).record
-        if record is not None and record.state in (ServerState.STARTING, ServerState.RUNNING):
-            with suppress(OSError):  # the first error counts, and may be a full disk itself
-                save_record(paths.servers, _ended_record(record, error))
+        with interrupts_make_haste() as in_haste:
+            end_child(paths, name, in_haste)
+            record = load_record(paths.servers, name).record
+            if record is not None and record.state in (ServerState.STARTING, ServerState.RUNNING):
+                with suppress(OSError):  # the first error counts, and may be a full disk itself
+                    save_record(paths.servers, _ended_record(record, error))
         raise
 
 
-def end_child(paths: Paths, name: str) -> None:
+def end_child(paths: Paths, name: str, in_haste: Callable[[], bool] = lambda: False) -> None:
     """Found by its traces, because the error may have come before anybody held a handle of it."""
     deadline = time.monotonic() + _UNSEEN_CHILD_S
     while (found := survey(paths.servers, name)).alive:
         if found.child is not None:
-            stop(found.child, deadline_s=FAILED_LAUNCH_STOP_S)
+            stop(found.child, deadline_s=FAILED_LAUNCH_STOP_S, in_haste=in_haste)
             return
         if time.monotonic() >= deadline:
             return

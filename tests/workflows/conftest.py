@@ -38,7 +38,12 @@ if crash_file.exists():
     sys.exit(1)
 draining = threading.Event()
 print("engine is up", flush=True)
-if mode == "loads for ever":
+def refuse_to_end(*_):
+    print("told to end", flush=True)
+
+if "stubborn" in mode:
+    signal.signal(signal.SIGTERM, refuse_to_end)
+while "loads for ever" in mode:
     signal.pause()
 
 class Handler(BaseHTTPRequestHandler):
@@ -58,7 +63,8 @@ def drain(*_):
     draining.set()
     threading.Timer(1.5, os._exit, [0]).start()
 
-signal.signal(signal.SIGTERM, drain)
+if "stubborn" not in mode:
+    signal.signal(signal.SIGTERM, drain)
 server = Server((argv[argv.index("--host") + 1], int(argv[argv.index("--port") + 1])), Handler)
 print("Uvicorn running on the port", flush=True)
 server.serve_forever(0.01)

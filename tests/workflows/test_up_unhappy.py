@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,6 +14,7 @@ import pytest
 
 from sgcx.errors import UserError
 from sgcx.server.ports import free_port
+from sgcx.workflows.launch import FAILED_LAUNCH_STOP_S
 
 Until = Callable[[Callable[[], bool]], None]
 
@@ -114,14 +116,60 @@ def test_what_was_asked_and_is_not_done_is_said_and_the_key_is_the_servers(box) 
     assert with_key["api_key_file"] is not None
 
 
-def test_sigterm_to_a_foreground_up_that_is_still_starting_stops_the_child(box, until: Until) -> None:
-    process = box.start("up", "rehearsal", "--port", "0", "--foreground", mode="loads for ever")
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [((), signal.SIGTERM), (("--foreground",), signal.SIGTERM), (("--foreground",), signal.SIGHUP)],
+    ids=["told to end", "told to end in the foreground", "without its terminal"],
+)
+def test_an_up_that_ends_while_the_server_starts_stops_it(
+    box, until: Until, options: tuple[str, ...], number: int
+) -> None:
+    process = box.start("up", "rehearsal", "--port", "0", *options, mode="loads for ever")
     until(lambda: box.record.exists() and bool(box.pids()))
-    process.terminate()
+    process.send_signal(number)
     process.communicate(timeout=120)
     assert process.returncode == 130
     assert box.pids() == ()
     assert [server["state"] for server in box.status()] == ["STOPPED"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [("loads for ever, stubborn", ()), ("serves, stubborn", ("--foreground",))],
+    ids=["while it starts", "in the foreground"],
+)
+def test_ctrl_c_once_more_ends_at_once_a_server_that_does_not_end(
+    box, until: Until, mode: str, options: tuple[str, ...]
+) -> None:
+    process = box.start("up", "rehearsal", "--port", "0", *options, mode=mode)
+    log = box.servers / "rehearsal" / "server.log"
+    wanted = "RUNNING" if options else "STARTING"
+    until(lambda: box.record.exists() and json.loads(box.record.read_text())["state"] == wanted)
+    until(lambda: "engine is up" in log.read_text())
+    process.send_signal(signal.SIGINT)
+    until(lambda: "told to end" in log.read_text())
+    told = time.monotonic()
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    assert time.monotonic() - told < FAILED_LAUNCH_STOP_S
+    assert box.pids() == ()
+    assert [server["state"] for server in box.status()] == ["STOPPED"]
+
+
+@pytest.mark.parametrize("gone", ["its terminal", "who reads it"])
+def test_a_server_in_the_foreground_ends_with(box, until: Until, gone: str) -> None:
+    process = box.start("up", "rehearsal", "--port", "0", "--foreground")
+    until(lambda: box.record.exists() and json.loads(box.record.read_text())["state"] == "RUNNING")
+    if gone == "its terminal":
+        process.send_signal(signal.SIGHUP)
+    else:
+        process.stdout.close()
+        with (box.servers / "rehearsal" / "server.log").open("a") as log:
+            log.write("a line that nobody takes\n")
+    process.wait(timeout=120)
+    assert box.pids() == ()
+    process.communicate()
 
 
 def test_an_ipv6_address_is_served_and_asked_and_refused_in_words_where_there_is_none(box) -> None:
