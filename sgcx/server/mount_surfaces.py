@@ -39,7 +39,7 @@ _CALLED = (
 _ASSIGNED = (
     (_SERVER, ("openai_serving_chat",)),
     (_CHAT, ("tool_call_parser", "tokenizer_manager")),
-    (_MANAGER, ("tokenizer", "gracefully_exit", "rid_to_state")),
+    (_MANAGER, ("tokenizer", "context_len", "gracefully_exit", "rid_to_state")),
 )
 _FIELDS = (
     (
