@@ -48,11 +48,19 @@ def codex_config(
 
     paths = Paths.from_environment()
     if undo:
+        _refuse_a_choice(name, url, model, key_file)
         _undo(paths, as_json=json)
     elif url is not None:
         _write(paths, _plan_for_url(paths, name, url, model, key_file), yes=yes, as_json=json)
     else:
         _write(paths, _plan_for_server(paths, name, model, key_file), yes=yes, as_json=json)
+
+
+def _refuse_a_choice(*chosen: object) -> None:
+    from sgcx.errors import UserError
+
+    if any(each is not None for each in chosen):
+        raise UserError("--undo takes back all that was written, for whichever server", hint="Give it alone")
 
 
 def _plan_for_url(paths: Paths, name: str | None, url: str, model: str | None, key_file: Path | None) -> CodexChange:
@@ -117,6 +125,9 @@ def codex(context: typer.Context) -> None:
     from sgcx.workflows.codex import is_configured
 
     if not is_configured():
+        if context.args in (["-h"], ["--help"]):
+            typer.echo(context.get_help())
+            return
         raise UserError("Codex has not been pointed at a server", hint="Run `sgcx codex-config` first")
     command = build_command(require_codex(os.environ), context.args)
     exec_codex(command, build_environment(os.environ))

@@ -12,6 +12,9 @@ from rich.table import Table
 
 from sgcx.errors import LaunchFailed, SgcxError
 
+_LONGEST_WHOLE_WORD = 12
+_GAP = 2
+
 
 def stdout() -> Console:
     return Console(soft_wrap=True, highlight=False)
@@ -33,13 +36,29 @@ def print_json(document: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Where the terminal is too narrow for words to stay whole, every row is a paragraph."""
+    rows = [tuple(row) for row in rows]
+    console = folding()
+    if console.width < _least_width(columns, rows):
+        for index, row in enumerate(rows):
+            console.print("\n" if index else "", end="")
+            print_pairs((column, cell) for column, cell in zip(columns, row, strict=True) if cell)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         # The first one is a name, to be copied whole.
         table.add_column(column, overflow="fold", no_wrap=index == 0)
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
-    folding().print(table)
+    console.print(table)
+
+
+def _least_width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """The first column is never folded; of the others longer words may be, an address for one."""
+    texts = list(zip(columns, *rows, strict=True))
+    words = [[word for text in column for word in text.split()] for column in texts[1:]]
+    widths = [min(_LONGEST_WHOLE_WORD, max(map(len, column), default=0)) for column in words]
+    return max(map(len, texts[0])) + sum(width + _GAP for width in widths)
 
 
 def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:

@@ -52,6 +52,11 @@ class ResponsesClient:
     def models(self) -> tuple[str, ...]:
         try:
             response = self._client.get(f"{self._base_url}/models")
+            if response.status_code == 401:
+                raise LaunchFailed(
+                    f"{response.request.url.path} answers 401: the key file holds another key than when it started",
+                    hint="`sgcx restart` lets the server read the key file again",
+                )
             if response.status_code != 200:
                 raise LaunchFailed(f"{response.request.url.path} answers {response.status_code}")
             document: object = response.json()

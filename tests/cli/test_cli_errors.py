@@ -122,6 +122,19 @@ hint: Run `sgcx codex-config` first
     )
 
 
+def test_codex_without_a_config_still_has_help(sgcx: Sgcx) -> None:
+    said = sgcx("codex", "--help")
+    assert (said.exit_code, said.stderr) == (0, "")
+    assert "All arguments are Codex's own" in said.stdout
+
+
+def test_undo_takes_no_choice_of_a_server(sgcx: Sgcx) -> None:
+    for choice in (("one",), ("--url", "http://127.0.0.1:1/v1")):
+        said = sgcx("codex-config", "--undo", *choice)
+        assert (said.exit_code, said.stdout) == (2, "")
+        assert "--undo takes back all that was written" in said.stderr
+
+
 def test_no_server_is_an_empty_status(sgcx: Sgcx) -> None:
     assert sgcx("status") == Said(0, "", "No server has been started\n")
     assert sgcx("status", "--json") == Said(0, "[]\n", "")

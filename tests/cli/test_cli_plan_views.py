@@ -76,6 +76,15 @@ def test_a_refusal_for_a_program_says_what_is_missing_and_ends_with_two(sgcx: Sg
             raise AssertionError(other)
 
 
+def test_a_table_that_would_break_words_becomes_paragraphs(sgcx: Sgcx) -> None:
+    compare = ("plan", "deepseek-r1", "--compare", "--hardware", str(machine_file("8xH200")))
+
+    assert "Variant  GPUs  Weights" in sgcx(*compare).stdout
+    first, second, *_ = sgcx(*compare, COLUMNS="40").stdout.split("\n\n")
+    assert first.startswith("Variant  fp8\nGPUs     8\nWeights  80.1 GiB\n")
+    assert second.startswith("Variant  nvfp4\n")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

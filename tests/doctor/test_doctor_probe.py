@@ -109,8 +109,12 @@ def test_without_a_call_there_is_nothing_to_answer() -> None:
 
 def test_a_wrong_key_and_something_else_on_the_port_are_said() -> None:
     with serve(lambda _: (200, [{"no": "type"}])) as server:
-        with ResponsesClient(server.base_url, "another") as client, pytest.raises(LaunchFailed, match="answers 401"):
+        with (
+            ResponsesClient(server.base_url, "another") as client,
+            pytest.raises(LaunchFailed, match="answers 401: the key file holds another key") as refused,
+        ):
             client.models()
+        assert "`sgcx restart`" in str(refused.value.hint)
         with (
             ResponsesClient(server.base_url, KEY) as client,
             pytest.raises(LaunchFailed, match="does not answer as it"),

@@ -137,7 +137,8 @@ def check_endpoint(record: ServerRecord, paths: Paths) -> Iterator[Check]:
             for finding in probe_for_codex(client, model):
                 yield _as_check(finding, name)
     except LaunchFailed as error:
-        yield Check(PROBE, f"{name}: answers", Status.FAIL, error.message, _CODEX_ASKS, f"sgcx logs {name}")
+        mend = error.hint or f"sgcx logs {name}"
+        yield Check(PROBE, f"{name}: answers", Status.FAIL, error.message, _CODEX_ASKS, mend)
 
 
 def _as_check(finding: Finding, name: str) -> Check:
