@@ -28,6 +28,8 @@ RUN pip install --no-cache-dir sgcx=={__version__} sglang-router=={ROUTER_VERSIO
 ENV SGCX_HOME={SGCX_HOME}
 ENTRYPOINT ["sgcx"]
 """
+_NEEDS_A_PATCH = "--sleep-on-idle"
+"""SGLang as published sleeps over a grammar that is being compiled, too, for up to a second."""
 _VISIBLE_DEVICES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 
 
@@ -56,7 +58,7 @@ def container_command(
     up_options = UpOptions(name=options.name, host=host, port=ENGINE_PORT)
     command = launch_command(plan, up_options, paths, node_rank=node_rank)
     template = str(chat_template_path())
-    argv = (CHAT_TEMPLATE_PATH if part == template else part for part in command.argv)
+    argv = (CHAT_TEMPLATE_PATH if part == template else part for part in command.argv if part != _NEEDS_A_PATCH)
     environment = {name: value for name, value in command.environment.items() if name not in _VISIBLE_DEVICES}
     return replace(command, argv=("python3", "-m", "sglang.launch_server", *argv), environment=environment)
 
