@@ -23,6 +23,7 @@ from typing import Literal, TypeGuard, assert_never
 from sgcx.dialects.markers import MARKER_START, find_first, held_back
 from sgcx.dialects.pairing import paired
 from sgcx.dialects.structural_tag import CallMarkup, structural_tag
+from sgcx.dialects.turn_end import TurnReader
 from sgcx.dialects.turns import ChatMessages, plain_text
 from sgcx.responses.constraint import Constraint
 from sgcx.responses.deltas import (
@@ -44,6 +45,7 @@ CALLS_END = "<｜tool▁calls▁end｜>"
 CALL_BEGIN = "<｜tool▁call▁begin｜>"
 CALL_END = "<｜tool▁call▁end｜>"
 SEPARATOR = "<｜tool▁sep｜>"
+TURN_END = "<｜end▁of▁sentence｜>"
 
 _State = Literal["start", "reasoning", "content", "calls", "call", "arguments"]
 _MARKERS: dict[_State, tuple[str, ...]] = {
@@ -91,7 +93,7 @@ class DeepSeekR1:
         return (CALLS_BEGIN, CALL_BEGIN)
 
     def reader(self, *, prompt_tail: str) -> Reader:
-        return DeepSeekReader(reasoning=prompt_tail.rstrip().endswith(THINK_BEGIN))
+        return TurnReader(DeepSeekReader(reasoning=prompt_tail.rstrip().endswith(THINK_BEGIN)), TURN_END)
 
 
 def chat_template_path() -> Path:

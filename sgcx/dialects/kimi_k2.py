@@ -19,6 +19,7 @@ from typing import Literal, assert_never
 from sgcx.dialects.markers import MARKER_START, find_first, held_back
 from sgcx.dialects.pairing import paired
 from sgcx.dialects.structural_tag import CallMarkup, structural_tag
+from sgcx.dialects.turn_end import TurnReader
 from sgcx.dialects.turns import ChatMessages, plain_text
 from sgcx.responses.constraint import Constraint
 from sgcx.responses.deltas import (
@@ -40,6 +41,7 @@ SECTION_END = "<|tool_calls_section_end|>"
 CALL_BEGIN = "<|tool_call_begin|>"
 ARGUMENTS_BEGIN = "<|tool_call_argument_begin|>"
 CALL_END = "<|tool_call_end|>"
+TURN_END = "<|im_end|>"
 
 _CALL_PREFIX = "functions."
 
@@ -82,7 +84,7 @@ class KimiK2:
 
     def reader(self, *, prompt_tail: str) -> Reader:
         """K2.5 and later prompts end with `<think>` (or `<think></think>`); K2 Thinking writes it itself."""
-        return KimiReader(reasoning=prompt_tail.rstrip().endswith(THINK_BEGIN))
+        return TurnReader(KimiReader(reasoning=prompt_tail.rstrip().endswith(THINK_BEGIN)), TURN_END)
 
 
 # reading

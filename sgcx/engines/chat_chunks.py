@@ -94,7 +94,8 @@ class ChatReader:
             case "stop" | "tool_calls" | "function_call":
                 return Finished("stop", self._usage)
             case "length":
-                return Finished("length", self._usage)
+                ended = self.text_reader is not None and self.text_reader.ended
+                return Finished("stop" if ended else "length", self._usage)
             case None:
                 return Failed("server_error", "The upstream engine's answer was cut off")
             case "content_filter":

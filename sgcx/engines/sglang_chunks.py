@@ -55,7 +55,7 @@ class ChunkReader:
             deltas += self.reader.finish()
         if self.alignment is not None:
             deltas = self.alignment.attach(deltas, self._new_logprobs(meta))
-        return deltas if reason is None else [*deltas, _end(reason, meta, started=bool(text))]
+        return deltas if reason is None else [*deltas, self._end(reason, meta, started=bool(text))]
 
     def _new_logprobs(self, meta: MetaInfo) -> list[TokenLogprob]:
         tokens = meta.get("output_token_logprobs", ())[self._tokens :]
@@ -66,6 +66,20 @@ class ChunkReader:
             for (logprob, _, text), likeliest in zip(tokens, top or [None] * len(tokens), strict=False)
         ]
 
+    def _end(self, reason: Mapping[str, object], meta: MetaInfo, *, started: bool) -> Finished | Failed:
+        match reason.get("type"):
+            case "stop":
+                return Finished("stop", usage(meta))
+            case "length":
+                return Finished("stop" if self.reader.ended else "length", usage(meta))
+            case _:
+                status = reason.get("status_code")
+                message = str(reason.get("message", "aborted"))
+                refused = refusal(message, int(status) if isinstance(status, int) else 500)
+                if not started:
+                    raise refused
+                return Failed.of(refused)
+
 
 def usage(meta: MetaInfo) -> Usage:
     return Usage(
@@ -74,17 +88,3 @@ def usage(meta: MetaInfo) -> Usage:
         output_tokens=meta.get("completion_tokens", 0),
         reasoning_tokens=meta.get("reasoning_tokens", 0),
     )
-
-
-def _end(reason: Mapping[str, object], meta: MetaInfo, *, started: bool) -> Finished | Failed:
-    match reason.get("type"):
-        case "stop":
-            return Finished("stop", usage(meta))
-        case "length":
-            return Finished("length", usage(meta))
-        case _:
-            status = reason.get("status_code")
-            refused = refusal(str(reason.get("message", "aborted")), int(status) if isinstance(status, int) else 500)
-            if not started:
-                raise refused
-            return Failed.of(refused)

@@ -14,6 +14,11 @@ from sgcx.responses.wire import JsonObject
 class Reader(Protocol):
     """Raw model text in any pieces → deltas. The same text in other pieces gives the same items."""
 
+    @property
+    def ended(self) -> bool:
+        """Known once it is finished: the text held the token that ends a turn, so the model had come to its end."""
+        ...
+
     def feed(self, text: str) -> list[EngineDelta]: ...
 
     def finish(self) -> list[EngineDelta]:

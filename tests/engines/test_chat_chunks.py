@@ -144,6 +144,14 @@ def test_raw_text_is_read_by_the_dialect():
     assert "".join(delta.text for delta in deltas if isinstance(delta, ReasoningDelta)) == "hm"
 
 
+def test_raw_text_that_ends_its_turn_with_the_last_token_it_may_have_was_not_cut():
+    reader = ChatReader(KimiK2().reader(prompt_tail=""))
+    deltas = read(chunk(content="Hi"), chunk(content="<|im_end|>"), chunk("length"), reader=reader)
+    assert deltas == [TextDelta("Hi"), Finished("stop")]
+    reader = ChatReader(KimiK2().reader(prompt_tail=""))
+    assert read(chunk(content="Hi"), chunk("length"), reader=reader) == [TextDelta("Hi"), Finished("length")]
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),

@@ -53,6 +53,17 @@ def test_logprobs_stand_with_their_tokens_and_markers_have_none(top):
     assert read(chunks([5], top=top), logprobs=True) == [ReasoningDelta("hm"), TextDelta("Hello", (hel, lo)), END]
 
 
+@pytest.mark.parametrize("logprobs", [True, False])
+def test_a_turn_that_ends_with_the_last_token_it_may_have_has_an_end_and_does_not_show_it(logprobs):
+    limit = {"type": "length", "length": 5}
+    played = [{**chunk, "text": "".join(TOKENS[:size])} for chunk, size in zip(chunks([3, 5]), [3, 5], strict=False)]
+    last = {**played[-1], "meta_info": {**played[-1]["meta_info"], "finish_reason": limit}}
+    *deltas, end = read([played[0], last], logprobs=logprobs)
+    assert "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)) == "Hello"
+    assert end == END
+    assert read(chunks([4], reason=limit), logprobs=logprobs)[-1] == Finished("length", END.usage)
+
+
 def test_an_abort_is_a_refusal_before_the_first_text_and_a_failure_after_it():
     abort = {"type": "abort", "message": "gone", "status_code": 503}
     with pytest.raises(EngineError):
