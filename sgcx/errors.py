@@ -17,12 +17,15 @@ import errno
 
 _NO_SPACE = "Free some space there, or let SGCX_HOME name a folder on another disk"
 _NOT_YOURS = "Another user has made it, perhaps you with `sudo`: `chown` gives it back"
+_NO_FOLDER = "SGCX_HOME can name a folder elsewhere"
 _MACHINE_HINTS = {
     errno.ENOSPC: _NO_SPACE,
     errno.EDQUOT: _NO_SPACE,
     errno.EACCES: _NOT_YOURS,
     errno.EPERM: _NOT_YOURS,
-    errno.EROFS: "SGCX_HOME can name a folder that can be written to",
+    errno.EROFS: _NO_FOLDER,
+    errno.ENOTDIR: _NO_FOLDER,
+    errno.ENAMETOOLONG: _NO_FOLDER,
     errno.EIO: "The disk may be failing: `dmesg` says more",
 }
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from platformdirs import PlatformDirs
 
+from sgcx.errors import UserError
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -23,7 +25,7 @@ class Paths:
     def from_environment(cls) -> Paths:
         home = os.environ.get("SGCX_HOME")
         if home:
-            root = Path(home).expanduser().absolute()
+            root = _expanded(home).absolute()
             return cls(data=root / "data", state=root / "state", config=root / "config")
         dirs = PlatformDirs("sgcx", appauthor=False)
         return cls(data=dirs.user_data_path, state=dirs.user_state_path, config=dirs.user_config_path)
@@ -62,6 +64,13 @@ class Paths:
     @property
     def api_key(self) -> Path:
         return self.config / "api-key"
+
+
+def _expanded(home: str) -> Path:
+    try:
+        return Path(home).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"SGCX_HOME is {home!r}, which begins with a user that this machine does not know") from error
 
 
 def weights_directory(environ: Mapping[str, str]) -> Path:

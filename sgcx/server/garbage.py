@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import logging
 from functools import partial
 
 logger = logging.getLogger(__name__)
 
 _SGLANGS_OWN = "_freeze_gc_after_server_warmup"
+_CALLBACK = "launch_callback"
+_NOT_FROZEN = "The start's objects stay under garbage collection: streams may stand still"
 _FREEZE_S = 30.0
 
 
@@ -27,21 +30,24 @@ def freeze_after_warm_up() -> None:
     from sglang.srt.entrypoints import http_server
 
     if hasattr(http_server, _SGLANGS_OWN):
-        setattr(http_server, _SGLANGS_OWN, lambda _: _freeze())
+        setattr(http_server, _SGLANGS_OWN, lambda *_, **__: _freeze())
+    elif _CALLBACK in inspect.signature(http_server.launch_server).parameters:
+        http_server.launch_server = partial(http_server.launch_server, **{_CALLBACK: _freeze})
     else:
-        http_server.launch_server = partial(http_server.launch_server, launch_callback=_freeze)
+        logger.warning(_NOT_FROZEN)
 
 
 def _freeze() -> None:
-    """Runs in the thread of the warm-up. A server that was not warmed up has no loop yet, and stays as it is."""
-    from sglang.srt.entrypoints.http_server import get_global_state
+    """Runs in the thread of the warm-up, which no failure here may end: in the newest releases the server is not ready
+    before. A server that was not warmed up has no loop yet, and stays as it is."""
+    from sglang.srt.entrypoints import http_server
 
-    manager = get_global_state().tokenizer_manager
-    if manager.event_loop is None:
-        return
     try:
+        manager = http_server.get_global_state().tokenizer_manager
+        if manager.event_loop is None:
+            return
         asyncio.run_coroutine_threadsafe(manager.freeze_gc(), manager.event_loop).result(_FREEZE_S)
     except Exception:
-        logger.warning("The start's objects stay under garbage collection: streams may stand still", exc_info=True)
+        logger.warning(_NOT_FROZEN, exc_info=True)
         return
     logger.info("%d objects of the start are left out of garbage collection", gc.get_freeze_count())

@@ -74,3 +74,12 @@ def test_a_restart_that_could_not_start_it_stops_nothing(box, full: Path) -> Non
 
 def test_an_error_that_is_not_the_machines_is_none_of_its() -> None:
     assert machine_error(FileNotFoundError(2, "No such file or directory", "record.json")) is None
+
+
+@pytest.mark.parametrize("home", ["~nobody-of-that-name/sgcx", "{file}", "{file}" + "/long" * 1000])
+def test_a_home_that_cannot_be_is_said(box, home: str) -> None:
+    file = box.home / "engine"
+    box.environment["SGCX_HOME"] = home.format(file=file)
+    code, said = box.sgcx("up", "rehearsal", "--port", "0")
+    assert code == 2, said
+    assert said.startswith("error: ")
