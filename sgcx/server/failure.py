@@ -73,6 +73,8 @@ _OUT_OF_MEMORY = re.compile(
     r"CUDA out of memory(?:\. Tried to allocate (?P<wanted>[\d.]+ [KMG]iB))?"
     r"|CUDA error: out of memory|cudaErrorMemoryAllocation|CUDA_ERROR_OUT_OF_MEMORY"
 )
+_KILLED_WORKER = re.compile(r"Subprocess (?P<name>\S+) \(pid=\d+\) crashed with exit code -(?P<number>\d+)")
+_WORKER_RAISED = "hit an exception"
 _LIBRARY_HINTS = {
     "libnuma": "install it: `apt install libnuma1` or `dnf install numactl-libs`",
     "libcuda": "install the NVIDIA driver, or give the container access to the GPUs (`--gpus all`)",
@@ -303,6 +305,10 @@ def _last(pattern: re.Pattern[str], lines: Sequence[str]) -> int:
 
 
 def _from_exit_code(lines: Sequence[str], exit_code: int | None) -> Failure:
+    killed = next(filter(None, map(_KILLED_WORKER.search, reversed(lines))), None)
+    # A worker that raised may be killed for it; what another raised long before is no reason for this.
+    if killed is not None and not any(_WORKER_RAISED in line for line in lines):
+        return _killed(f"the engine's process {killed['name']}", int(killed["number"]))
     raised = next((line for line in reversed(lines) if re.match(r"(?:\w+\.)*\w*(?:Error|Exception): ", line)), None)
     see_log = "the log has the details; `sgcx doctor` checks this machine"
     if raised is not None:
@@ -310,14 +316,17 @@ def _from_exit_code(lines: Sequence[str], exit_code: int | None) -> Failure:
     if exit_code == 2:
         return Failure(FailureCause.ARGUMENTS_REFUSED, "the child refused its arguments (exit code 2)", see_log)
     if exit_code is not None and exit_code < 0:
-        name = _signal_name(-exit_code)
-        return Failure(
-            FailureCause.KILLED_BY_SIGNAL,
-            f"the child was ended by {name}",
-            "if nobody did that on purpose, the kernel may have: `dmesg -T | grep -i -e oom -e segfault`",
-        )
+        return _killed("the child", -exit_code)
     ended = "ended" if exit_code is None else f"ended with exit code {exit_code}"
     return Failure(FailureCause.UNKNOWN, f"the engine {ended} without saying why", see_log)
+
+
+def _killed(what: str, number: int) -> Failure:
+    return Failure(
+        FailureCause.KILLED_BY_SIGNAL,
+        f"{what} was ended by {_signal_name(number)}",
+        "if nobody did that on purpose, the kernel may have: `dmesg -T | grep -i -e oom -e segfault`",
+    )
 
 
 def _signal_name(number: int) -> str:

@@ -123,6 +123,7 @@ def test_a_scheduler_that_dies_takes_the_server_down_and_is_reported(battered):
             if b"delta" in chunk:
                 scheduler.kill()
     wait_for(lambda: battered.status()[0]["state"] == "EXITED", 60)
+    assert "scheduler_0 was ended by SIGKILL" in battered.status()[0]["exit_reason"]
 
 
 def test_up_succeeds_after_one_that_was_killed_while_the_engine_starts(battered):

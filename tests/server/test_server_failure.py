@@ -128,6 +128,16 @@ def test_an_unknown_failure_says_what_was_raised_last_or_how_it_ended() -> None:
     assert classify([], None).cause is FailureCause.UNKNOWN
 
 
+def test_a_worker_that_was_killed_is_the_reason_and_not_what_was_survived_before() -> None:
+    survived = ["OSError: responses.sqlite3: database or disk is full", "GET /health HTTP/1.1 200 OK"]
+    killed = "Subprocess scheduler_0 (pid=71) crashed with exit code -9. Triggering SIGQUIT for cleanup..."
+    failure = classify([*survived, killed], None)
+    assert failure.message == "the engine's process scheduler_0 was ended by SIGKILL"
+    assert failure.cause is FailureCause.KILLED_BY_SIGNAL
+    raised = ["Scheduler hit an exception: Traceback (most recent call last):", "KeyError: 'x'"]
+    assert "KeyError: 'x'" in classify([*raised, killed], None).message
+
+
 def test_a_refusal_of_our_own_is_passed_on_with_its_hint() -> None:
     failure = classify(["sgcx: The endpoint is not mounted", "Run `sgcx patch apply`"], 1)
     assert failure.message == "The endpoint is not mounted"
