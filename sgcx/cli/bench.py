@@ -12,6 +12,7 @@ from sgcx.cli.options import Json, ServerName
 if TYPE_CHECKING:
     from sgcx.bench.report import Report, Row
 
+_EXIT_NOT_WRITTEN = 2
 _MOST_STREAMS = 64
 """One process reads all answers: with many more it would measure itself."""
 
@@ -33,8 +34,6 @@ def bench(
     json: Json = False,
 ) -> None:
     """Measure a running server with a coding agent's load: waiting, speed, and what its cache is worth."""
-    from sgcx.atomic_write import write_atomically
-    from sgcx.bench.chart import draw_chart
     from sgcx.cli import render
     from sgcx.paths import Paths
     from sgcx.workflows.bench import BenchOptions
@@ -51,14 +50,36 @@ def bench(
         turns=turns,
     )
 
-    report = measure(options, Paths.from_environment(), on_row=_note)
     if chart is not None:
-        write_atomically(chart, draw_chart(report).encode())
-        chart.chmod(0o644)
+        _refuse_no_folder(chart)
+    report = measure(options, Paths.from_environment(), on_row=_note)
     if json:
         render.print_json(report.to_json())
     else:
         _show(report)
+    if chart is not None:
+        _draw(chart, report)
+
+
+def _refuse_no_folder(chart: Path) -> None:
+    """Before minutes are spent on measuring."""
+    from sgcx.errors import UserError
+
+    if chart.is_dir() or not chart.parent.is_dir():
+        raise UserError(f"--chart {chart} cannot be a file", hint="Name a file in a folder that is there")
+
+
+def _draw(chart: Path, report: Report) -> None:
+    """After the report, which is worth more: where it fails, stdout has the report alone."""
+    from sgcx.atomic_write import write_atomically
+    from sgcx.bench.chart import draw_chart
+    from sgcx.cli import render
+
+    try:
+        write_atomically(chart, draw_chart(report).encode(), mode=0o644)
+    except OSError as error:
+        render.warn(f"--chart {chart} cannot be written: {error.strerror}")
+        raise typer.Exit(_EXIT_NOT_WRITTEN) from None
 
 
 def _counts(text: str) -> tuple[int, ...]:

@@ -38,10 +38,10 @@ class Answer:
 class ResponsesClient:
     """Raises LaunchFailed where something answers that is no Responses endpoint, or nothing does."""
 
-    def __init__(self, base_url: str, api_key: str | None) -> None:
+    def __init__(self, base_url: str, api_key: str | None, *, timeout_s: float = _TIMEOUT_S) -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._base_url = base_url
-        self._client = httpx.Client(headers=headers, timeout=_TIMEOUT_S, trust_env=False)
+        self._client = httpx.Client(headers=headers, timeout=timeout_s, trust_env=False)
 
     def __enter__(self) -> ResponsesClient:
         return self

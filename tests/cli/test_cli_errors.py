@@ -135,6 +135,13 @@ def test_undo_takes_no_choice_of_a_server(sgcx: Sgcx) -> None:
         assert "--undo takes back all that was written" in said.stderr
 
 
+def test_a_bench_whose_chart_cannot_be_written_measures_nothing(sgcx: Sgcx, home: Path) -> None:
+    for chart in (home, home / "absent" / "chart.svg"):
+        said = sgcx("bench", "--url", "http://127.0.0.1:1/v1", "--model", "m", "--chart", str(chart))
+        assert (said.exit_code, said.stdout) == (2, "")
+        assert f"--chart {Path('[HOME]') / chart.relative_to(home)} cannot be a file" in said.stderr
+
+
 def test_no_server_is_an_empty_status(sgcx: Sgcx) -> None:
     assert sgcx("status") == Said(0, "", "No server has been started\n")
     assert sgcx("status", "--json") == Said(0, "[]\n", "")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from responses_server import KEY, MODEL, Reply, Request, ResponsesServer, serve, stream
 
+from sgcx.codex.config import CodexSettings, apply_settings
+from sgcx.codex.installation import profile_path
 from sgcx.errors import LaunchFailed
+from sgcx.paths import Paths
 from sgcx.workflows.checks.check import Status
+from sgcx.workflows.checks.codex import check_config
 from sgcx.workflows.codex_probe import Finding, probe_for_codex
 from sgcx.workflows.responses_client import ResponsesClient
 
@@ -120,3 +126,22 @@ def test_a_wrong_key_and_something_else_on_the_port_are_said() -> None:
             pytest.raises(LaunchFailed, match="does not answer as it"),
         ):
             client.ask({})
+
+
+def test_codex_pointed_at_a_gateway_is_well_configured_while_that_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path))
+    paths = Paths(data=tmp_path, state=tmp_path, config=tmp_path)
+
+    def point_at(base_url: str, model: str) -> Status:
+        settings = CodexSettings(base_url=base_url, model=model, catalog_path=tmp_path / "c", bearer_token=KEY)
+        profile_path(tmp_path).write_text(apply_settings("", settings))
+        (check,) = check_config((), paths, os.environ)
+        return check.status
+
+    with serve(lambda _: (200, [])) as server:
+        assert point_at(server.base_url, MODEL) is Status.OK
+        assert point_at(server.base_url, "another") is Status.SKIP
+    assert point_at(server.base_url, MODEL) is Status.SKIP
+    assert point_at("http://[", MODEL) is Status.SKIP

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import httpx
+
+from sgcx.codex.config import OUR_PROVIDER, TOKEN_KEY
 from sgcx.codex.installation import FileChange, decode, profile_path, resolve_codex_home
 from sgcx.codex.runner import INSTALL_HINT, MINIMUM_VERSION, CodexInstallation, build_environment
 from sgcx.codex.toml_edit import find_value, is_same, parse_toml
+from sgcx.errors import LaunchFailed
 from sgcx.paths import Paths
 from sgcx.server.records import ServerRecord
 from sgcx.workflows.checks.check import Check, Fix, FixKind, Status
 from sgcx.workflows.codex import plan_codex_config
+from sgcx.workflows.responses_client import ResponsesClient
 
 CODEX = "Codex"
 _CONFIGURE = "sgcx codex-config"
+_TIMEOUT_S = 5.0
 
 
 def check_codex(installation: CodexInstallation | None) -> Check:
@@ -36,10 +42,25 @@ def check_config(running: tuple[ServerRecord, ...], paths: Paths, environ: Mappi
         why = "`sgcx codex` needs it" if running else None
         mend, fix = (_CONFIGURE, _write_config(running[0])) if running else (None, None)
         yield Check(CODEX, "config", status, f"{path} is not written", why, mend, fix)
+    elif (elsewhere := _other_endpoint(path, running)) is not None:
+        yield Check(CODEX, "config", Status.OK, f"{path} points at {elsewhere}, which answers")
     elif not running:
         yield Check(CODEX, "config", Status.SKIP, f"{path} is there, but no server runs to compare it with")
     else:
         yield _compare(path, running, paths)
+
+
+def _other_endpoint(path: Path, running: tuple[ServerRecord, ...]) -> str | None:
+    """Where `codex-config --url` pointed Codex, if the model that it names is served there."""
+    settings = parse_toml(decode(path.read_bytes(), path), name=str(path))
+    url, key = find_value(settings, (*OUR_PROVIDER, "base_url")), find_value(settings, TOKEN_KEY)
+    if not isinstance(url, str) or url in {record.base_url for record in running}:
+        return None
+    try:
+        with ResponsesClient(url, key if isinstance(key, str) else None, timeout_s=_TIMEOUT_S) as client:
+            return url if settings.get("model") in client.models() else None
+    except (LaunchFailed, httpx.InvalidURL):
+        return None
 
 
 def _compare(path: Path, running: tuple[ServerRecord, ...], paths: Paths) -> Check:
