@@ -11,6 +11,9 @@ from sgcx.responses.engine import EngineRequest
 from sgcx.responses.items import InputItem, Message, TextPart
 from sgcx.responses.request import ResponsesRequest
 
+_LEAST_TOP_P = 1e-6
+"""Leaves the likeliest token, as 0 does in the API. Engines refuse 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -53,7 +56,7 @@ def build_engine_request(
         late_tools=request.tools.late_chat_tools(),
         template_arguments=dialect.template_arguments(thinking=thinking),
         temperature=sampling.temperature if request.temperature is None else request.temperature,
-        top_p=sampling.top_p if request.top_p is None else request.top_p,
+        top_p=sampling.top_p if request.top_p is None else max(request.top_p, _LEAST_TOP_P),
         max_new_tokens=request.max_output_tokens,
         constraint=request_constraint(request),
         thinking=thinking,

@@ -112,6 +112,14 @@ def test_an_engine_that_says_it_all_at_once_is_heard_streamed_and_whole(store, t
     assert streamed[-1]["response"]["status"] == whole["status"] == "incomplete"
 
 
+@pytest.mark.parametrize(("sent", "asked"), [(None, 0.95), (0, 1e-6), (0.5, 0.5), (1, 1.0)])
+def test_a_top_p_of_nothing_is_the_least_that_engines_take(sent, asked):
+    engine = PlayedEngine([TextDelta("ok"), Finished("stop")])
+    with served(engine) as client:
+        assert post(client, top_p=sent).json()["top_p"] == (1.0 if sent is None else sent)
+    assert engine.requests[0].top_p == asked
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_clients_learn_that_usage_holds_the_reasoning_that_they_replay(stream):
     with served(PlayedEngine([TextDelta("ok"), Finished("stop")])) as client:

@@ -19,19 +19,38 @@ from sgcx.responses.grammars.expressions import (
     Repetition,
     Sequence,
     Text,
+    UnsupportedGrammar,
 )
 
 ROOT = "root"
+_MOST_COPIES = 1_000_000
+"""Of one expression, where counted repetitions are nested. So many take xgrammar 3 s, 27 times as many have no end."""
 _ESCAPED = (*range(0x20), ord('"'), ord("\\"))
 
 
 def json_property_ebnf(name: str, grammar: Grammar) -> str:
-    """EBNF, in xgrammar's notation, of `{"name": "text"}` for every text of the grammar."""
+    """EBNF, in xgrammar's notation, of `{"name": "text"}` for every text of the grammar.
+
+    Raises `UnsupportedGrammar`.
+    """
+    if any(_copies(body) > _MOST_COPIES for body in grammar.rules.values()):
+        raise UnsupportedGrammar(f"more than {_MOST_COPIES} repetitions, multiplied")
     opening, closing = json.dumps({name: ""})[:-2], '"}'
     writer = _Writer({rule: f"rule{index}" for index, rule in enumerate(grammar.rules)}, _leaves(grammar))
     lines = [f"{ROOT} ::= {_literal(opening)} {writer.names[grammar.start]} {_literal(closing)}"]
     lines += [f"{writer.names[rule]} ::= {writer.written(body)}" for rule, body in grammar.rules.items()]
     return "\n".join((*lines, *writer.tails))
+
+
+def _copies(expression: Expression) -> int:
+    """How often one of its parts would be written where every count is written out."""
+    match expression:
+        case Sequence(elements) | Choice(elements):
+            return max(map(_copies, elements), default=1)
+        case Repetition(element, least, most):
+            return max(1, least if most is None else most) * _copies(element)
+        case Text() | Character() | Reference():
+            return 1
 
 
 def _leaves(grammar: Grammar) -> dict[str, Expression]:

@@ -144,6 +144,12 @@ def test_any_text_is_a_grammar_or_outside_the_subset(text):
         parse_regex(text)
 
 
+def test_counts_that_multiply_beyond_what_can_be_compiled_are_outside_the_subset():
+    assert json_property_ebnf("input", Grammar({"start": parse_regex("(a{1,1000}b){1,1000}c{1,1000}")}, "start"))
+    with pytest.raises(UnsupportedGrammar):
+        json_property_ebnf("input", Grammar({"start": parse_regex("x|((a{1,300}){1,300}b){300,}")}, "start"))
+
+
 def test_a_text_is_written_as_history_renders_it():
     ebnf = json_property_ebnf("input", Grammar({"start": Text('"\n\\é')}, "start"))
     assert ebnf.splitlines()[1] == r'rule0 ::= "\u005c\u0022\u005cn\u005c\u005c\u00e9"'
