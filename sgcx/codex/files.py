@@ -13,7 +13,10 @@ PRIVATE_MODE = 0o600
 
 def resolve_target(path: Path, *, inside: Path) -> Path:
     """The file that `path` stands for: a symbolic link is followed as long as it stays inside the folder."""
-    target = path.resolve()
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError) as error:  # up to Python 3.12 a loop is a RuntimeError
+        raise UserError(f"{path} is a symbolic link that leads nowhere", hint="Replace it by a file") from error
     if path.is_symlink() and not target.is_relative_to(inside.resolve()):
         raise UserError(
             f"{path} is a symbolic link to {target}, outside {inside}",

@@ -184,6 +184,12 @@ def test_a_link_inside_the_home_is_followed(home: Path, backups: Path) -> None:
     assert real.read_text() == "# mine\n"
 
 
+def test_a_link_to_itself_is_refused(home: Path) -> None:
+    profile_path(home).symlink_to(profile_path(home).name)
+    with pytest.raises(UserError, match=r"sgcx\.config\.toml"):
+        plan_changes(home, make_settings(home), CATALOG)
+
+
 def test_a_link_out_of_the_home_is_refused(home: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere.toml").write_text("# mine\n")
     profile_path(home).symlink_to(tmp_path / "elsewhere.toml")
