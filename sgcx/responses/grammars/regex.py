@@ -93,7 +93,8 @@ class _Parser:
             case _:
                 return element
         self._taken("?")
-        if self._next in ("*", "+", "?") or (most is not None and most < least):
+        repeated_again = self._next in ("*", "+", "?") or _COUNT.match(self.pattern, self._at) is not None
+        if repeated_again or (most is not None and most < least):
             raise self._unsupported("a quantifier")
         return Repetition(element, least, most)
 

@@ -61,6 +61,8 @@ def test_flags_of_regular_expressions():
         r"(a)\1",
         r"\ba",
         "a++",
+        "a+{1,3}",
+        "a{2}{3}",
         "(a",
         "a)",
         "[a",
