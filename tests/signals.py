@@ -6,5 +6,6 @@ import signal
 
 
 def as_from_a_terminal() -> None:
-    """A shell starts its background jobs with SIGINT ignored, and the tests may be one. For `preexec_fn`."""
+    """Background jobs of a shell ignore SIGINT, those of `nohup` SIGHUP, and the tests may be one. For `preexec_fn`."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
