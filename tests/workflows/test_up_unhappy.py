@@ -165,8 +165,13 @@ def test_a_server_in_the_foreground_ends_with(box, until: Until, gone: str) -> N
         process.send_signal(signal.SIGHUP)
     else:
         process.stdout.close()
-        with (box.servers / "rehearsal" / "server.log").open("a") as log:
-            log.write("a line that nobody takes\n")
+
+        def ends_at_a_line_that_nobody_takes() -> bool:
+            with (box.servers / "rehearsal" / "server.log").open("a") as log:
+                log.write("a line\n")
+            return process.poll() is not None
+
+        until(ends_at_a_line_that_nobody_takes)  # it shows those only that come after it has begun to
     process.wait(timeout=120)
     assert box.pids() == ()
     process.communicate()
