@@ -2,7 +2,7 @@
 
 It is some hundred thousand objects that live as long as the process. Python looks through all of them again each time
 that a quarter as many new ones have survived, and meanwhile the process stands still, and with it every stream: half a
-second at a time in the API process beside an H200, up to a quarter of its time (docs/performance.md).
+second at a time in the API process beside an H200, more than a quarter of its time at worst (docs/performance.md).
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ engine's environment.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -121,6 +122,12 @@ def save_record(servers_dir: Path, record: ServerRecord) -> Path:
     document = {"format": FORMAT, **dataclasses.asdict(record)}
     write_atomically(path, json.dumps(document, indent=2).encode() + b"\n")
     return path
+
+
+def note_record(servers_dir: Path, record: ServerRecord) -> None:
+    """`save_record` where the server counts for more: on a full disk it is still stopped, shown and restarted."""
+    with contextlib.suppress(OSError):
+        save_record(servers_dir, record)
 
 
 def load_record(servers_dir: Path, name: str) -> LoadedRecord:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from sgcx.errors import LaunchFailed
 from sgcx.paths import Paths
 from sgcx.server.interrupts import interrupts_make_haste
 from sgcx.server.locks import end_supervisor
-from sgcx.server.records import ServerRecord, ServerState, load_record, remove_record, save_record
+from sgcx.server.records import ServerRecord, ServerState, load_record, note_record, remove_record
 from sgcx.server.supervisor import STOP_DEADLINE_S, StopResult, stop, survey
 from sgcx.workflows.servers import ServerView
 
@@ -38,9 +37,10 @@ def down_record(
     deadline_s: float = STOP_DEADLINE_S,
     in_haste: Callable[[], bool] = lambda: False,
 ) -> DownResult:
-    _note(paths, replace(record, state=ServerState.STOPPING))
+    note_record(paths.servers, replace(record, state=ServerState.STOPPING))
     result = _stop(paths, record, deadline_s, in_haste)
-    _note(paths, replace(record, state=ServerState.STOPPED, exit_reason="stopped by `sgcx down`", restart_at=None))
+    stopped = replace(record, state=ServerState.STOPPED, exit_reason="stopped by `sgcx down`", restart_at=None)
+    note_record(paths.servers, stopped)
     return result
 
 
@@ -48,12 +48,6 @@ def down_interrupted(paths: Paths, record: ServerRecord) -> DownResult:
     """After Ctrl-C; another one makes haste."""
     with interrupts_make_haste() as in_haste:
         return down_record(paths, record, in_haste=in_haste)
-
-
-def _note(paths: Paths, record: ServerRecord) -> None:
-    """A full disk keeps no server from being stopped."""
-    with suppress(OSError):
-        save_record(paths.servers, record)
 
 
 def _stop(

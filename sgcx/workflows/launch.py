@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -22,7 +22,15 @@ from sgcx.server.launch_progress import LaunchFacts, StageChange
 from sgcx.server.launch_recipe import LaunchRecipe, save_recipe
 from sgcx.server.ports import client_url, listens, port_owner, require_free_port
 from sgcx.server.readiness import wait_ready
-from sgcx.server.records import ServerRecord, ServerState, announced_gateway, load_record, save_record, server_dir
+from sgcx.server.records import (
+    ServerRecord,
+    ServerState,
+    announced_gateway,
+    load_record,
+    note_record,
+    save_record,
+    server_dir,
+)
 from sgcx.server.supervisor import ChildHandle, spawn, stop, survey
 from sgcx.weights.progress import TransferProgress
 from sgcx.workflows.codex import server_key
@@ -97,8 +105,7 @@ def child_ended_on_failure(paths: Paths, name: str) -> Iterator[None]:
             end_child(paths, name, in_haste)
             record = load_record(paths.servers, name).record
             if record is not None and record.state in (ServerState.STARTING, ServerState.RUNNING):
-                with suppress(OSError):  # the first error counts, and may be a full disk itself
-                    save_record(paths.servers, _ended_record(record, error))
+                note_record(paths.servers, _ended_record(record, error))
         raise
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -24,7 +23,7 @@ from sgcx.server.records import (
     announced_gateway,
     list_records,
     load_record,
-    save_record,
+    note_record,
     server_names,
 )
 from sgcx.server.supervisor import ChildHandle, ServerSurvey, survey
@@ -179,8 +178,7 @@ def _correct(paths: Paths, record: ServerRecord, state: ServerState, reason: str
     if state is ServerState.RUNNING and record.ready_at is None:
         corrected = replace(corrected, ready_at=time.time(), gateway_reason=announced_gateway(record.server_dir))
     if now is not None:
-        with suppress(OSError):  # what was found is shown all the same
-            save_record(paths.servers, corrected)
+        note_record(paths.servers, corrected)
     return corrected
 
 

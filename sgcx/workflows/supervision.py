@@ -21,7 +21,7 @@ from sgcx.server.failure import classify
 from sgcx.server.launch_recipe import load_recipe
 from sgcx.server.locks import hold_supervisor_lock, hold_up_lock, supervisor_of
 from sgcx.server.log_reading import tail
-from sgcx.server.records import ServerRecord, ServerState, load_record, save_record, server_dir
+from sgcx.server.records import ServerRecord, ServerState, load_record, note_record, server_dir
 from sgcx.server.restarting import BecameReady, Ended, GiveUp, Restarting, RestartPolicy, StartAfter, Started
 from sgcx.server.supervisor import ChildHandle, Dead, liveness, survey
 from sgcx.workflows.launch import OnEvent, end_child, launch
@@ -147,11 +147,8 @@ class _Supervision:
     def _write(self, state: ServerState, reason: str, restart_at: float | None) -> None:
         record = load_record(self._paths.servers, self._name).record
         if record is not None:
-            with suppress(OSError):  # a full disk is no reason to leave the server alone
-                save_record(
-                    self._paths.servers, replace(record, state=state, exit_reason=reason, restart_at=restart_at)
-                )
+            note_record(self._paths.servers, replace(record, state=state, exit_reason=reason, restart_at=restart_at))
 
     def _tell(self, note: str) -> None:
-        with suppress(OSError):  # nor is a log that takes no more
+        with suppress(OSError):  # a log that takes no more is no reason to leave the server alone
             self._on_note(note)
